@@ -1,0 +1,108 @@
+"""Kinesis Video Streams WebRTC signaling, for asyncio.
+
+Knows AWS's protocol and nothing of Home Assistant or of media.
+"""
+
+from .api import Execute
+from .client import SignalingClient
+from .clock import ServiceClock
+from .connection import ConnectionState, ConnectionTimes, SignalingConnection
+from .errors import (
+    CannotConnectError,
+    ChannelLimitError,
+    ClientLimitExceededError,
+    ClockSkewError,
+    DisplacedError,
+    ExpiredTokenError,
+    InvalidArgumentError,
+    InvalidClientError,
+    InvalidCredentialsError,
+    NotAuthorizedError,
+    NotConnectedError,
+    PayloadTooLargeError,
+    ResourceInUseError,
+    ResourceNotFoundError,
+    ServiceError,
+    SessionExpiredError,
+    SignalingError,
+    UnsupportedRegionError,
+    VersionMismatchError,
+    translate,
+)
+from .ice import IceServerCache
+from .messages import (
+    MAX_PAYLOAD,
+    GoAway,
+    IceCandidate,
+    Message,
+    Notice,
+    OutgoingMessage,
+    ReconnectIceServer,
+    SdpAnswer,
+    SdpOffer,
+    StatusResponse,
+    decode_payload,
+    encode,
+    encode_payload,
+    parse,
+)
+from .models import (
+    Channel,
+    Credentials,
+    Endpoints,
+    IceServer,
+    IceServerConfig,
+    Role,
+)
+from .presign import presign
+
+__all__ = [
+    "MAX_PAYLOAD",
+    "CannotConnectError",
+    "Channel",
+    "ChannelLimitError",
+    "ClientLimitExceededError",
+    "ClockSkewError",
+    "ConnectionState",
+    "ConnectionTimes",
+    "Credentials",
+    "DisplacedError",
+    "Endpoints",
+    "Execute",
+    "ExpiredTokenError",
+    "GoAway",
+    "IceCandidate",
+    "IceServer",
+    "IceServerCache",
+    "IceServerConfig",
+    "InvalidArgumentError",
+    "InvalidClientError",
+    "InvalidCredentialsError",
+    "Message",
+    "NotAuthorizedError",
+    "NotConnectedError",
+    "Notice",
+    "OutgoingMessage",
+    "PayloadTooLargeError",
+    "ReconnectIceServer",
+    "ResourceInUseError",
+    "ResourceNotFoundError",
+    "Role",
+    "SdpAnswer",
+    "SdpOffer",
+    "ServiceClock",
+    "ServiceError",
+    "SessionExpiredError",
+    "SignalingClient",
+    "SignalingConnection",
+    "SignalingError",
+    "StatusResponse",
+    "UnsupportedRegionError",
+    "VersionMismatchError",
+    "decode_payload",
+    "encode",
+    "encode_payload",
+    "parse",
+    "presign",
+    "translate",
+]

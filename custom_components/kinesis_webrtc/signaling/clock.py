@@ -1,0 +1,61 @@
+"""The service's time, as learnt from its answers."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+import logging
+
+_LOGGER = logging.getLogger(__name__)
+
+# A signature may be up to 5 minutes off, and a presigned URL lives for 299 s from its
+# date; below this limit the Date header's resolution and the way there matter more.
+SKEW_LIMIT = timedelta(seconds=60)
+
+
+def utcnow() -> datetime:
+    """Return the local clock's time in UTC."""
+    return datetime.now(UTC)
+
+
+class ServiceClock:
+    """A clock that corrects the local one by what the Date headers say."""
+
+    def __init__(self, *, now: Callable[[], datetime] = utcnow) -> None:
+        """Start without any offset."""
+        self._now = now
+        self._offset = timedelta()
+
+    @property
+    def offset(self) -> timedelta:
+        """Service minus local time, as last measured."""
+        return self._offset
+
+    @property
+    def correction(self) -> timedelta:
+        """The offset if it is too large to be ignored, else nothing."""
+        return self._offset if abs(self._offset) > SKEW_LIMIT else timedelta()
+
+    def now(self) -> datetime:
+        """Return the service's time; the local one while they agree."""
+        return self._now() + self.correction
+
+    def differs(self, correction: timedelta) -> bool:
+        """Return whether a signature dated by an earlier correction may be refused."""
+        return abs(self.correction - correction) > SKEW_LIMIT
+
+    def learn(self, date: str | None) -> None:
+        """Measure the offset by a Date header just received, if there is one."""
+        try:
+            service_time = parsedate_to_datetime(date or "")
+        except ValueError:
+            return
+        if service_time.tzinfo is None:
+            service_time = service_time.replace(tzinfo=UTC)
+        was_off = bool(self.correction)
+        self._offset = service_time - self._now()
+        if self.correction and not was_off:
+            _LOGGER.warning(
+                "The local clock differs from the service's by %.0f s; signatures are"
+                " dated by the service's",
+                self._offset.total_seconds(),
+            )

@@ -1,0 +1,301 @@
+"""A lasting connection to a signaling channel."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+import logging
+from uuid import uuid4
+
+import aiohttp
+
+from .backoff import Backoff
+from .client import SignalingClient
+from .errors import (
+    ClockSkewError,
+    DisplacedError,
+    InvalidArgumentError,
+    NotAuthorizedError,
+    NotConnectedError,
+    ResourceNotFoundError,
+    ServiceError,
+    SignalingError,
+    translate,
+)
+from .messages import Message, OutgoingMessage, encode
+from .models import Role
+from .websocket import Websocket
+
+_LOGGER = logging.getLogger(__name__)
+
+_DISPLACED_AFTER = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionState:
+    """Whether messages flow, and if not, why the last attempt failed."""
+
+    connected: bool
+    error: SignalingError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionTimes:
+    """The times of a connection, all in seconds.
+
+    The service allows 3 connects a second to a channel, and closes a websocket after
+    10 minutes of silence and after 1 hour:
+    https://docs.aws.amazon.com/kinesisvideostreams-webrtc-dg/latest/devguide/kvswebrtc-limits.html
+    """
+
+    connect: float = 10
+    heartbeat: float = 10
+    send: float = 5
+    # A socket that lived for this long proves that connecting works.
+    stable: float = 60
+    # Ours before the service's hour, so that the next socket is open first.
+    renew: float = 55 * 60
+    # How long a replaced socket may still deliver.
+    linger: float = 2
+    backoff_floor: float = 1
+    backoff_cap: float = 30
+
+
+class SignalingConnection:
+    """Holds one client's websocket open for ever, and sends and receives on it."""
+
+    def __init__(
+        self,
+        *,
+        client: SignalingClient,
+        session: aiohttp.ClientSession,
+        channel_arn: str,
+        role: Role,
+        client_id: str | None = None,
+        on_message: Callable[[Message], None],
+        on_state: Callable[[ConnectionState], None],
+        times: ConnectionTimes = ConnectionTimes(),
+    ) -> None:
+        """Prepare; `run` connects.
+
+        Both callbacks are called in the event loop and must return at once. A viewer
+        needs a `client_id`: another connection with the same one would end this one.
+        """
+        if role is Role.VIEWER and client_id is None:
+            raise InvalidArgumentError("a viewer needs a client id")
+        self._client = client
+        self._session = session
+        self._channel_arn = channel_arn
+        self._role = role
+        self._client_id = client_id
+        self._on_message = on_message
+        self._on_state = on_state
+        self._times = times
+        self._operation = (
+            "ConnectAsMaster" if role is Role.MASTER else "ConnectAsViewer"
+        )
+        self._backoff = Backoff(floor=times.backoff_floor, cap=times.backoff_cap)
+        self._state = ConnectionState(connected=False)
+        self._websocket: Websocket | None = None
+        self._available = asyncio.Event()
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._early_ends = 0
+        self._refused = False
+        self._outage: SignalingError | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is an open websocket."""
+        return self._state.connected
+
+    async def run(self) -> None:
+        """Connect, and connect again whenever that ends, until cancelled."""
+        try:
+            while True:
+                try:
+                    websocket = await self._open()
+                except SignalingError as err:
+                    self._attempt_failed(err)
+                    await asyncio.sleep(self._backoff.next_delay())
+                    continue
+                self._adopt(websocket)
+                await self._stay(websocket)
+        finally:
+            await self._shut_down()
+
+    async def send(self, message: OutgoingMessage) -> None:
+        """Send a message, within the quotas of the websocket.
+
+        A master names the recipient in it. Waits for a websocket if there is none.
+        Raises NotConnectedError if none comes, PayloadTooLargeError.
+        """
+        correlation_id = uuid4().hex
+        frame = encode(
+            message,
+            as_master=self._role is Role.MASTER,
+            correlation_id=correlation_id,
+        )
+        deadline = asyncio.get_running_loop().time() + self._times.send
+        while True:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._available.wait()
+            except TimeoutError:
+                raise NotConnectedError(operation="Send") from None
+            websocket = self._websocket
+            if websocket is None:
+                continue
+            with suppress(ConnectionError):
+                await websocket.send(message, frame, correlation_id=correlation_id)
+                return
+            if websocket is self._websocket:
+                # Its reader is about to notice; the next one makes this available.
+                self._available.clear()
+
+    async def _open(self) -> Websocket:
+        """Return an open websocket, or raise what keeps us from it.
+
+        At most three handshakes, as many as a channel may have in a second: the first,
+        one with the service's time, and one with fresh endpoints.
+        """
+        corrected = False
+        while True:
+            correction = self._client.clock.correction
+            try:
+                url = await self._client.presigned_url(
+                    self._channel_arn, self._role, client_id=self._client_id
+                )
+                async with asyncio.timeout(self._times.connect):
+                    websocket = await Websocket.connect(
+                        self._session,
+                        url,
+                        heartbeat=self._times.heartbeat,
+                        on_message=self._on_message,
+                        on_closed=self._closed,
+                    )
+            except SignalingError:
+                raise
+            except Exception as err:  # noqa: BLE001 - nothing may end the reconnecting
+                error = self._translate(err, correction)
+            else:
+                self._refused = False
+                return websocket
+            if isinstance(error, ClockSkewError) and not corrected:
+                corrected = True
+                continue
+            self._client.forget_endpoints(self._channel_arn)
+            if isinstance(error, NotAuthorizedError) and not self._refused:
+                self._refused = True
+                continue
+            if isinstance(error, ResourceNotFoundError):
+                await self._client.describe_channel(arn=self._channel_arn)
+                error = ServiceError(
+                    "the endpoint does not know the channel",
+                    operation=self._operation,
+                    code="HTTP 404",
+                )
+            raise error
+
+    def _translate(self, err: Exception, correction: timedelta) -> SignalingError:
+        clock = self._client.clock
+        if isinstance(err, aiohttp.WSServerHandshakeError) and err.headers:
+            clock.learn(err.headers.get("Date"))
+        return translate(
+            err,
+            operation=self._operation,
+            offset=clock.offset.total_seconds(),
+            skewed=clock.differs(correction),
+        )
+
+    def _adopt(self, websocket: Websocket) -> None:
+        """Use a new websocket, and let the one that it replaces run dry."""
+        replaced, self._websocket = self._websocket, websocket
+        self._available.set()
+        self._set_state(ConnectionState(connected=True))
+        if replaced is not None:
+            replaced.retire()
+            task = asyncio.create_task(
+                self._let_linger(replaced), name="kinesis signaling retired socket"
+            )
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+
+    async def _let_linger(self, websocket: Websocket) -> None:
+        try:
+            async with asyncio.timeout(self._times.linger):
+                await websocket.wait_closed()
+        except TimeoutError:
+            pass
+        finally:
+            await websocket.close()
+
+    async def _stay(self, websocket: Websocket) -> None:
+        """Return when it is time for the next websocket."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._times.renew):
+                await websocket.wait_ending()
+        if websocket.age >= self._times.stable:
+            self._backoff.reset()
+            self._early_ends = 0
+            return
+        # Either the service is unwell, or another master takes the channel from us, as
+        # we from it: https://docs.aws.amazon.com/kinesisvideostreams-webrtc-dg/latest/devguide/ConnectAsMaster.html
+        self._early_ends += 1
+        await asyncio.sleep(self._backoff.next_delay())
+
+    def _closed(self, websocket: Websocket) -> None:
+        if websocket is not self._websocket:
+            return
+        _LOGGER.debug(
+            "%s: closed with code %s after %.0f s",
+            self._operation,
+            websocket.close_code,
+            websocket.age,
+        )
+        self._websocket = None
+        self._available.clear()
+        # `_stay` has not counted this end yet.
+        displaced = (
+            self._early_ends + 1 >= _DISPLACED_AFTER
+            and websocket.age < self._times.stable
+        )
+        self._set_state(
+            ConnectionState(
+                connected=False,
+                error=DisplacedError(operation=self._operation) if displaced else None,
+            )
+        )
+
+    def _attempt_failed(self, err: SignalingError) -> None:
+        _LOGGER.debug("Connecting failed: %s", err)
+        if self._websocket is None:
+            self._set_state(ConnectionState(connected=False, error=err))
+
+    def _set_state(self, state: ConnectionState) -> None:
+        if (state.connected, str(state.error)) == (
+            self._state.connected,
+            str(self._state.error),
+        ):
+            return
+        if state.error is not None and self._outage is None:
+            self._outage = state.error
+            _LOGGER.warning("Signaling is down, trying on: %s", state.error)
+        elif state.connected and self._outage is not None:
+            self._outage = None
+            _LOGGER.info("Signaling is up again")
+        self._state = state
+        self._on_state(state)
+
+    async def _shut_down(self) -> None:
+        websocket, self._websocket = self._websocket, None
+        self._available.clear()
+        retiring = list(self._retiring)
+        for task in retiring:
+            task.cancel()
+        await asyncio.gather(
+            *retiring,
+            *([websocket.close()] if websocket else ()),
+            return_exceptions=True,
+        )
+        self._set_state(ConnectionState(connected=False))
