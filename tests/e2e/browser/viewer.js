@@ -1,0 +1,92 @@
+// A viewer as in AWS's own samples: its SDK's signaling client, trickle ICE.
+import { Role, SignalingClient } from "amazon-kinesis-video-streams-webrtc";
+
+const video = document.getElementById("video");
+const report = { signaling: [], remoteCandidates: [], iceStates: [], errors: [] };
+let peer;
+let client;
+
+window.startViewer = async (options) => {
+  peer = new RTCPeerConnection({ iceServers: options.iceServers });
+  peer.addTransceiver("audio", { direction: "recvonly" });
+  peer.addTransceiver("video", { direction: "recvonly" });
+  peer.ontrack = ({ track, streams }) => {
+    if (track.kind === "video") {
+      video.srcObject = streams[0] ?? new MediaStream([track]);
+    }
+  };
+  peer.oniceconnectionstatechange = () => {
+    report.iceStates.push(peer.iceConnectionState);
+  };
+
+  client = new SignalingClient({
+    channelARN: options.channelArn,
+    channelEndpoint: options.endpoint,
+    clientId: options.clientId,
+    role: Role.VIEWER,
+    region: options.region,
+    credentials: options.credentials,
+    systemClockOffset: 0,
+  });
+  peer.onicecandidate = ({ candidate }) => {
+    if (candidate) {
+      client.sendIceCandidate(candidate);
+    }
+  };
+  client.on("open", async () => {
+    report.signaling.push("open");
+    await peer.setLocalDescription();
+    client.sendSdpOffer(peer.localDescription);
+  });
+  client.on("sdpAnswer", async (answer) => {
+    report.signaling.push("answer");
+    report.answer = answer.sdp;
+    await peer.setRemoteDescription(answer);
+  });
+  client.on("iceCandidate", (candidate) => {
+    report.remoteCandidates.push(candidate.candidate);
+    peer.addIceCandidate(candidate).catch((error) => {
+      report.errors.push(String(error));
+    });
+  });
+  client.on("error", (error) => report.errors.push(String(error)));
+  client.on("close", () => report.signaling.push("close"));
+  client.open();
+};
+
+window.stopViewer = () => {
+  client.close();
+  peer.close();
+};
+
+// The next pictures that the video shows, small, as RGBA in base64.
+window.takePictures = async (count, width, height) => {
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const pictures = [];
+  while (pictures.length < count) {
+    const { mediaTime } = await new Promise((resolve) => {
+      video.requestVideoFrameCallback((_now, metadata) => resolve(metadata));
+    });
+    context.drawImage(video, 0, 0, width, height);
+    const { data } = context.getImageData(0, 0, width, height);
+    pictures.push({ mediaTime, rgba: data.toBase64() });
+  }
+  return pictures;
+};
+
+window.viewerReport = async () => {
+  const statistics = [...(await peer.getStats()).values()];
+  const inbound = statistics.find(
+    (one) => one.type === "inbound-rtp" && one.kind === "video",
+  );
+  const codec = statistics.find((one) => one.id === inbound?.codecId);
+  return {
+    ...report,
+    width: video.videoWidth,
+    height: video.videoHeight,
+    currentTime: video.currentTime,
+    framesDecoded: inbound?.framesDecoded ?? 0,
+    codec: codec && `${codec.mimeType};${codec.sdpFmtpLine ?? ""}`,
+  };
+};

@@ -1,0 +1,75 @@
+"""Alexa's Lambda as AWS's sample has it: plain boto3, nothing of the project."""
+
+import asyncio
+import base64
+import json
+from typing import Any
+from uuid import uuid4
+
+import boto3
+from botocore.config import Config
+
+from .emulator import Emulator
+from .scenario import Account
+
+
+def boto3_session(account: Account) -> boto3.session.Session:
+    """Return a session with an account's keys."""
+    return boto3.session.Session(
+        aws_access_key_id=account.access_key_id,
+        aws_secret_access_key=account.secret_access_key,
+        region_name=account.region,
+    )
+
+
+class AlexaLambda:
+    """Forwards offers to a channel's master, as the skill's function does."""
+
+    def __init__(self, emulator: Emulator, channel_arn: str) -> None:
+        self._channel_arn = channel_arn
+        self._session = boto3_session(emulator.lambda_function)
+        self._options: dict[str, Any] = {"verify": str(emulator.certificate)}
+        if emulator.certificate is None:
+            self._options = {}
+        self._url = emulator.url
+        self._signaling: Any = None
+
+    def _connect(self) -> Any:
+        video = self._session.client(
+            "kinesisvideo", endpoint_url=self._url, **self._options
+        )
+        answer = video.get_signaling_channel_endpoint(
+            ChannelARN=self._channel_arn,
+            SingleMasterChannelEndpointConfiguration={
+                "Protocols": ["HTTPS"],
+                "Role": "VIEWER",
+            },
+        )
+        (endpoint,) = answer["ResourceEndpointList"]
+        return self._session.client(
+            "kinesis-video-signaling",
+            endpoint_url=endpoint["ResourceEndpoint"],
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=10),
+            **self._options,
+        )
+
+    async def prepare(self) -> None:
+        """Fetch the endpoint, which a warm function has cached."""
+        self._signaling = await asyncio.to_thread(self._connect)
+
+    async def answer(self, offer: str, *, sender: str | None = None) -> str | None:
+        """Return the master's answer to an offer; None when the service had none."""
+        if self._signaling is None:
+            await self.prepare()
+        payload = json.dumps({"type": "offer", "sdp": offer})
+        response = await asyncio.to_thread(
+            self._signaling.send_alexa_offer_to_master,
+            ChannelARN=self._channel_arn,
+            SenderClientId=sender or uuid4().hex,
+            MessagePayload=base64.b64encode(payload.encode()).decode(),
+        )
+        if not response.get("Answer"):
+            return None
+        answer = json.loads(base64.b64decode(response["Answer"]))
+        assert answer["type"] == "answer"
+        return str(answer["sdp"])

@@ -1,0 +1,99 @@
+"""A headless Chromium with a page that views a channel by AWS's own SDK."""
+
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+import os
+from pathlib import Path
+import shutil
+import subprocess
+import tempfile
+from typing import Any
+
+from aiohttp import web
+import numpy as np
+from playwright.async_api import Page, async_playwright
+
+from .home_assistant import REPOSITORY
+from .pattern import Picture
+
+NODE_MODULES = REPOSITORY / ".dev" / "node" / "node_modules"
+PAGE = Path(__file__).parents[1] / "browser"
+
+_FLAGS = [
+    "--autoplay-policy=no-user-gesture-required",
+    # Candidates with real addresses; .local names would be asked for by multicast.
+    "--disable-features=WebRtcHideLocalIpsWithMdns",
+]
+
+
+def find_chromium() -> str | None:
+    """Return the program, if there is one."""
+    for name in ("chromium", "google-chrome", "chromium-browser"):
+        if path := shutil.which(name):
+            return path
+    return None
+
+
+def bundle(folder: Path) -> None:
+    """Put the page and its script, bundled with the SDK, into a folder."""
+    shutil.copy(PAGE / "viewer.html", folder / "index.html")
+    subprocess.run(
+        [
+            NODE_MODULES / ".bin" / "esbuild",
+            PAGE / "viewer.js",
+            "--bundle",
+            "--format=iife",
+            "--log-level=warning",
+            # The SDK's dependencies expect Node's process object.
+            "--banner:js=globalThis.process = { env: {} };",
+            f"--outfile={folder / 'viewer.bundle.js'}",
+        ],
+        check=True,
+        env={**os.environ, "NODE_PATH": str(NODE_MODULES)},
+    )
+
+
+@asynccontextmanager
+async def viewer_page() -> AsyncIterator[Page]:
+    """Give the page, served on loopback, which counts as a secure origin."""
+    with tempfile.TemporaryDirectory(prefix="viewer-") as folder:
+        bundle(Path(folder))
+        application = web.Application()
+        application.router.add_static("/", folder)
+        runner = web.AppRunner(application)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        try:
+            async with async_playwright() as playwright:
+                browser = await playwright.chromium.launch(
+                    executable_path=find_chromium(), args=_FLAGS
+                )
+                # The service's certificate is made by the test itself.
+                page = await browser.new_page(ignore_https_errors=True)
+                await page.goto(f"http://{host}:{port}/index.html")
+                yield page
+                await browser.close()
+        finally:
+            await runner.cleanup()
+
+
+async def take_pictures(
+    page: Page, count: int, *, width: int = 480, height: int = 270
+) -> list[tuple[float, Picture]]:
+    """Return the next pictures that the page shows, with their media times in s."""
+    taken: list[dict[str, Any]] = await page.evaluate(
+        "([count, width, height]) => takePictures(count, width, height)",
+        [count, width, height],
+    )
+    return [
+        (
+            picture["mediaTime"],
+            np.frombuffer(base64.b64decode(picture["rgba"]), np.uint8).reshape(
+                height, width, 4
+            ),
+        )
+        for picture in taken
+    ]

@@ -1,0 +1,59 @@
+"""The RTSP camera as a process."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Self, override
+
+from .clip import make_clip
+from .home_assistant import REPOSITORY
+from .process import Process
+
+# GStreamer's bindings are a package of the system, for the system's Python.
+SYSTEM_PYTHON = Path("/usr/bin/python3")
+CLIPS = REPOSITORY / ".dev" / "clips"
+
+
+class RtspCamera(Process):
+    """A 1080p H.264 camera whose frames say who and which they are."""
+
+    def __init__(self, *, number: int = 1, host: str = "127.0.0.1") -> None:
+        self.number = number
+        self.url: str
+        self._host = host
+        super().__init__([], name=f"camera-{number}")
+
+    @override
+    async def __aenter__(self) -> Self:
+        clip = await asyncio.to_thread(make_clip, CLIPS, camera=self.number)
+        server = Path(__file__).with_name("rtsp_server.py")
+        self.command = [
+            str(SYSTEM_PYTHON),
+            str(server),
+            str(clip),
+            "--host",
+            self._host,
+        ]
+        await self.start()
+        ready = await self.wait_for_line(r'^(\{"event": "ready".*)$')
+        self.url = json.loads(ready[1])["url"]
+        return self
+
+    @property
+    def events(self) -> list[dict[str, object]]:
+        """Return what the server has told: play and teardown, with who still plays."""
+        return [json.loads(line) for line in self.lines if line.startswith("{")]
+
+    @property
+    def playing(self) -> int:
+        """Return how many clients play now."""
+        playing = self.events[-1].get("playing", 0)
+        assert isinstance(playing, int)
+        return playing
+
+    async def wait_until_idle(self, *, timeout: float = 30) -> None:
+        """Wait until nobody plays."""
+        if self.playing:
+            await self.wait_for_line(
+                r'"teardown", "playing": 0', timeout=timeout, start=len(self.lines) - 1
+            )

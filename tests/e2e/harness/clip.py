@@ -1,0 +1,68 @@
+"""The test camera's clip, encoded once and kept."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from .pattern import Picture, Reading, draw
+
+FRAME_RATE = 25
+KEY_FRAME_INTERVAL = 50
+FRAMES = 200
+
+# Part of the file's name: to be raised when the pictures or the encoding change.
+_VERSION = 1
+_ACCESS_UNIT_DELIMITER = b"\0\0\0\1\x09"
+
+# Main profile and no B-frames, as IP cameras send; the delimiters are for access_units.
+_ENCODER = {
+    "preset": "veryfast",
+    "profile": "main",
+    "x264-params": (
+        f"keyint={KEY_FRAME_INTERVAL}:min-keyint={KEY_FRAME_INTERVAL}:scenecut=0:"
+        "bframes=0:slices=1:sliced-threads=0:repeat-headers=1:aud=1"
+    ),
+}
+
+
+def make_clip(folder: Path, *, camera: int = 1) -> Path:
+    """Return an H.264 file (Annex B, 1080p, 25 frames a second, about 3 Mbit/s)."""
+    path = folder / f"camera-{camera}-{_VERSION}.h264"
+    if path.exists():
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        for unit in _encode(camera):
+            file.write(unit)
+    part.rename(path)
+    return path
+
+
+def _encode(camera: int) -> Iterator[bytes]:
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height = 1920, 1080
+    encoder.pix_fmt = "yuv420p"
+    encoder.framerate = Fraction(FRAME_RATE)
+    encoder.time_base = Fraction(1, FRAME_RATE)
+    encoder.bit_rate = 3_000_000
+    encoder.options = _ENCODER
+    for number in range(FRAMES):
+        frame = to_frame(draw(Reading(camera, number)))
+        frame.pts = number
+        yield from map(bytes, encoder.encode(frame))
+    yield from map(bytes, encoder.encode(None))
+
+
+def to_frame(picture: Picture) -> av.VideoFrame:
+    """Return an RGB picture as a frame to encode."""
+    return av.VideoFrame.from_ndarray(picture, format="rgb24")
+
+
+def access_units(path: Path) -> list[bytes]:
+    """Return the clip's access units, each in Annex B without its delimiter."""
+    _, *units = path.read_bytes().split(_ACCESS_UNIT_DELIMITER)
+    # What is left of the delimiter is its one byte of payload.
+    return [unit[1:] for unit in units]

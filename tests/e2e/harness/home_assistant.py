@@ -1,0 +1,162 @@
+"""A Home Assistant process with a bare configuration folder."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+import json
+from pathlib import Path
+import sys
+from typing import Self, override
+
+import aiohttp
+
+from .client import HomeAssistantClient
+from .log import HomeAssistantLog
+from .ports import free_port
+from .process import Process
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+INTEGRATION = "kinesis_webrtc"
+USERNAME = "demo"
+PASSWORD = "demo"
+
+# frontend and config bring the HTTP and websocket APIs, stream the camera's stills; all
+# that asks the network (default_config, met, radio_browser) stays out.
+CONFIGURATION = """\
+homeassistant:
+  name: Home
+  country: US
+  time_zone: UTC
+frontend:
+config:
+camera:
+stream:
+system_health:
+diagnostics:
+logger:
+  default: warning
+  logs:
+    homeassistant: info
+    custom_components.kinesis_webrtc: debug
+"""
+
+
+def lay_configuration(
+    directory: Path, *, port: int, integration: Path | None = None
+) -> None:
+    """Write a configuration folder that listens on 127.0.0.1 and needs only a user.
+
+    From 2026.11 on, `http:` in YAML is a trial that Home Assistant takes back after
+    five minutes; the stored settings are not.
+    """
+    storage = directory / ".storage"
+    storage.mkdir(parents=True, exist_ok=True)
+    (directory / "configuration.yaml").write_text(CONFIGURATION)
+    components = directory / "custom_components"
+    components.mkdir(exist_ok=True)
+    if integration and not (components / INTEGRATION).exists():
+        (components / INTEGRATION).symlink_to(integration, target_is_directory=True)
+    _store(
+        storage / "http",
+        version=3,
+        data={
+            "stable": {
+                "server_host": ["127.0.0.1"],
+                "server_port": port,
+                "cors_allowed_origins": ["https://cast.home-assistant.io"],
+                "login_attempts_threshold": -1,
+                "ip_ban_enabled": True,
+                "ssl_profile": "modern_v6",
+                "use_x_frame_options": True,
+                "created_at": datetime.now(UTC).isoformat(),
+                "error": None,
+                "error_message": None,
+            },
+            "pending": None,
+            "yaml_migration_done": True,
+        },
+    )
+    if not (storage / "onboarding").exists():
+        _store(
+            storage / "onboarding",
+            version=4,
+            data={"done": ["core_config", "analytics", "integration"]},
+        )
+
+
+def _store(path: Path, *, version: int, data: Mapping[str, object]) -> None:
+    path.write_text(
+        json.dumps(
+            {"version": version, "minor_version": 1, "key": path.name, "data": data}
+        )
+    )
+
+
+class HomeAssistant(Process):
+    """Home Assistant on loopback, with a user logged in."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        port: int | None = None,
+        environment: Mapping[str, str] | None = None,
+        integration: Path | None = REPOSITORY / "custom_components" / INTEGRATION,
+        python: Path = Path(sys.executable),
+        pip: Sequence[str] = ("--skip-pip",),
+        start_timeout: float = 60,
+    ) -> None:
+        self.port = port or free_port()
+        self.directory = directory
+        self.start_timeout = start_timeout
+        self.client: HomeAssistantClient
+        self._session: aiohttp.ClientSession
+        self._integration = integration
+        command: list[str | Path] = [
+            python,
+            "-m",
+            "homeassistant",
+            "-c",
+            directory,
+            "--log-no-color",
+        ]
+        super().__init__(
+            [*command, *pip],
+            name="home-assistant",
+            environment=environment,
+            stop_timeout=40,
+        )
+
+    @property
+    def url(self) -> str:
+        """Return the address of its web interface, without a slash."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> HomeAssistantLog:
+        """Return what it has logged so far."""
+        return HomeAssistantLog.parse(self.lines)
+
+    @override
+    async def __aenter__(self) -> Self:
+        lay_configuration(self.directory, port=self.port, integration=self._integration)
+        await self.start()
+        self._session = aiohttp.ClientSession()
+        self.client = HomeAssistantClient(self.url, self._session)
+        try:
+            await self.wait_for_line(
+                r"Now listening on port", timeout=self.start_timeout
+            )
+            await self.client.log_in(USERNAME, PASSWORD)
+            await self.client.wait_until_running(timeout=self.start_timeout)
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    @override
+    async def __aexit__(self, *_: object) -> None:
+        try:
+            await self.client.close()
+            await self._session.close()
+        finally:
+            await self.stop()

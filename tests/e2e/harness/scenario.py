@@ -1,0 +1,91 @@
+"""What a user does in Home Assistant before a camera can be viewed, over REST."""
+
+from dataclasses import dataclass
+
+from .client import HomeAssistantClient
+from .flows import ENTRIES, OPTIONS, SUBENTRIES, Flow
+from .home_assistant import INTEGRATION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An AWS account as its user knows it."""
+
+    access_key_id: str
+    secret_access_key: str
+    region: str = "us-east-1"
+
+
+async def add_camera(
+    client: HomeAssistantClient, *, name: str, stream_url: str, still_url: str = ""
+) -> str:
+    """Add a generic camera and return its entity id."""
+    flow = await Flow.start(client, ENTRIES, "generic")
+    user_input: dict[str, object] = {
+        "stream_source": stream_url,
+        "advanced": {"framerate": 2.0, "verify_ssl": True, "rtsp_transport": "tcp"},
+    }
+    if still_url:
+        user_input["still_image_url"] = still_url
+    shown = await flow.submit(user_input)
+    assert shown["step_id"] == "user_confirm", shown
+    result = await flow.finish({"confirmed_ok": True})
+    entry_id = result["result"]["entry_id"]
+    entities = await client.command("config/entity_registry/list")
+    (entity,) = (one for one in entities if one["config_entry_id"] == entry_id)
+    await client.command(
+        "config/device_registry/update",
+        device_id=entity["device_id"],
+        name_by_user=name,
+    )
+    entity_id = f"camera.{name.lower().replace(' ', '_')}"
+    await client.command(
+        "config/entity_registry/update",
+        entity_id=entity["entity_id"],
+        new_entity_id=entity_id,
+    )
+    await client.wait_for_state(entity_id, lambda _: True)
+    return entity_id
+
+
+async def add_account(
+    client: HomeAssistantClient, account: Account, *, stun_url: str | None = None
+) -> str:
+    """Set the integration up with an account and return the entry's id."""
+    flow = await Flow.start(client, ENTRIES, INTEGRATION)
+    result = await flow.finish(
+        {
+            "region": account.region,
+            "access_key_id": account.access_key_id,
+            "secret_access_key": account.secret_access_key,
+        }
+    )
+    entry_id = str(result["result"]["entry_id"])
+    if stun_url:
+        flow = await Flow.start(client, OPTIONS, entry_id)
+        await flow.finish({"stun_server": stun_url})
+    return entry_id
+
+
+async def share_camera(
+    client: HomeAssistantClient,
+    *,
+    entry_id: str,
+    camera: str,
+    channel: str = "create_new",
+) -> None:
+    """Share a camera on a new channel or on an existing one."""
+    flow = await Flow.start(client, SUBENTRIES, [entry_id, "shared_camera"])
+    await flow.finish({"camera": camera, "channel": channel})
+
+
+async def entity_of(client: HomeAssistantClient, *, entry_id: str, domain: str) -> str:
+    """Return the id of an entry's only entity of a domain."""
+    entities = await client.command("config/entity_registry/list")
+    (entity_id,) = (
+        entity["entity_id"]
+        for entity in entities
+        if entity["config_entry_id"] == entry_id
+        and entity["entity_id"].startswith(f"{domain}.")
+    )
+    return str(entity_id)
