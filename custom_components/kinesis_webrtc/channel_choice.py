@@ -1,0 +1,240 @@
+"""The signaling channel of a shared camera: a new one, or one that is there."""
+
+from dataclasses import dataclass
+from itertools import chain
+import re
+from typing import Final
+import unicodedata
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import instance_id
+from homeassistant.helpers.selector import (
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+)
+from homeassistant.util import slugify
+
+from .const import (
+    CHANNEL_NAME_PREFIX,
+    CONF_CHANNEL,
+    CONF_REGION,
+    MESSAGE_TTL,
+    TAG_CAMERA_NAME,
+    TAG_CREATED_BY,
+)
+from .created_channels import ChannelKey, CreatedChannels, channels_in_use
+from .signaling import (
+    CannotConnectError,
+    Channel,
+    ResourceInUseError,
+    ResourceNotFoundError,
+    ServiceError,
+    SignalingClient,
+    SignalingError,
+)
+
+CREATE_NEW: Final = "create_new"
+
+_DELETING: Final = "DELETING"
+_NAME: Final = re.compile(r"[a-zA-Z0-9_.-]{1,256}")
+_SLUG_LENGTH: Final = 200
+_NAMES_TRIED: Final = 100
+
+
+class ChannelRefused(Exception):
+    """A channel cannot be used for a shared camera; `key` says why."""
+
+    def __init__(self, key: str) -> None:
+        """Keep the form's error."""
+        super().__init__(key)
+        self.key = key
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExistingChannel:
+    """A channel that may be used, and whether the Alexa skill would find it."""
+
+    channel: Channel
+    for_alexa: bool
+
+
+@dataclass(kw_only=True, slots=True)
+class ChannelChooser:
+    """Finds or makes a channel in an account, and keeps others away from it.
+
+    What it returns is claimed for `holder`, who releases it.
+    """
+
+    hass: HomeAssistant
+    entry: ConfigEntry
+    client: SignalingClient
+    created: CreatedChannels
+    holder: object
+
+    async def async_choose(
+        self, choice: str, *, except_subentry_id: str | None = None
+    ) -> ExistingChannel:
+        """Return an existing channel, given by its ARN or its name.
+
+        Raises ChannelRefused, and the errors of the signaling package.
+        """
+        channel = await self._async_describe(choice)
+        key = ChannelKey.from_arn(channel.arn)
+        if key in channels_in_use(self.hass, except_subentry_id=except_subentry_id):
+            raise ChannelRefused("channel_in_use")
+        if not self.created.claim(key, self.holder):
+            raise ChannelRefused("channel_in_use")
+        # Master and viewers of such a channel talk to AWS's storage, not to each other.
+        if await self.client.is_media_storage_enabled(channel.arn):
+            raise ChannelRefused("media_storage_enabled")
+        return ExistingChannel(
+            channel=channel, for_alexa=await self._async_is_for_alexa(key, channel)
+        )
+
+    async def _async_describe(self, choice: str) -> Channel:
+        try:
+            if choice.startswith("arn:"):
+                if _region(choice) != self.entry.data[CONF_REGION]:
+                    raise ChannelRefused("wrong_region")
+                channel = await self.client.describe_channel(arn=choice)
+            elif _NAME.fullmatch(choice):
+                channel = await self.client.describe_channel(name=choice)
+            else:
+                raise ChannelRefused("invalid_channel")
+        except ResourceNotFoundError as err:
+            raise ChannelRefused("channel_not_found") from err
+        if channel.status == _DELETING:
+            raise ChannelRefused("channel_not_found")
+        return channel
+
+    async def _async_is_for_alexa(self, key: ChannelKey, channel: Channel) -> bool:
+        """Return whether the skill would list the channel, and Alexa take its name."""
+        if key != ChannelKey.from_entry(self.entry, key.name):
+            return False
+        if not key.name.startswith(CHANNEL_NAME_PREFIX) or "." in key.name:
+            return False
+        return TAG_CREATED_BY in await self.client.get_tags(channel.arn)
+
+    async def async_create(self, camera_name: str) -> Channel:
+        """Return a new channel named after a camera, once it is active.
+
+        A channel of that name that was made here and that nothing uses is taken
+        instead: it is what an interrupted attempt leaves behind. Raises the errors of
+        the signaling package.
+        """
+        tags = {
+            TAG_CREATED_BY: await instance_id.async_get(self.hass),
+            TAG_CAMERA_NAME: tag_value(camera_name),
+        }
+        for name in _names(camera_name):
+            key = ChannelKey.from_entry(self.entry, name)
+            if key in channels_in_use(self.hass):
+                continue
+            if not self.created.claim(key, self.holder):
+                continue
+            if channel := await self._async_create_or_adopt(key, tags):
+                await self.created.async_set_arn(key, channel.arn)
+                return channel
+            await self.created.async_discard(key)
+        raise ResourceInUseError(operation="CreateSignalingChannel")
+
+    async def _async_create_or_adopt(
+        self, key: ChannelKey, tags: dict[str, str]
+    ) -> Channel | None:
+        """Return the channel of this name, or None if it is somebody else's."""
+        is_new = await self.created.async_add(key, self.entry)
+        try:
+            return await self.client.create_channel(
+                name=key.name, message_ttl=MESSAGE_TTL, tags=tags
+            )
+        except ResourceInUseError:
+            return await self._async_adopt(key.name, tags)
+        except SignalingError as err:
+            if is_new and _was_not_created(err):
+                await self.created.async_discard(key)
+            raise
+
+    async def _async_adopt(self, name: str, tags: dict[str, str]) -> Channel | None:
+        try:
+            channel = await self.client.describe_channel(name=name)
+            if channel.status == _DELETING:
+                return None
+            existing = await self.client.get_tags(channel.arn)
+        except ResourceNotFoundError:
+            return None
+        if existing.get(TAG_CREATED_BY) != tags[TAG_CREATED_BY]:
+            return None
+        if existing.get(TAG_CAMERA_NAME) != tags[TAG_CAMERA_NAME]:
+            await self.client.tag_channel(channel.arn, tags)
+        if channel.message_ttl != MESSAGE_TTL:
+            channel = await self.client.update_message_ttl(channel, MESSAGE_TTL)
+        return channel
+
+    async def async_rename(self, arn: str, camera_name: str) -> None:
+        """Tell the skill of a channel's other camera, if the channel was made here."""
+        if self.created.get(ChannelKey.from_arn(arn)) is not None:
+            await self.client.tag_channel(
+                arn, {TAG_CAMERA_NAME: tag_value(camera_name)}
+            )
+
+
+def channel_selector(
+    hass: HomeAssistant, channels: list[Channel], *, except_subentry_id: str | None
+) -> SelectSelector:
+    """Return a selector of the channels that are free, or of a new one."""
+    in_use = channels_in_use(hass, except_subentry_id=except_subentry_id)
+    options = [SelectOptionDict(value=CREATE_NEW, label="Create a new one")]
+    options += [
+        SelectOptionDict(value=channel.arn, label=channel.name)
+        for channel in sorted(channels, key=lambda channel: channel.name)
+        if channel.status != _DELETING
+        and ChannelKey.from_arn(channel.arn) not in in_use
+    ]
+    return SelectSelector(
+        SelectSelectorConfig(
+            options=options,
+            mode=SelectSelectorMode.DROPDOWN,
+            custom_value=True,
+            translation_key=CONF_CHANNEL,
+        )
+    )
+
+
+def tag_value(text: str) -> str:
+    """Return a text as the value of a tag: letters, numbers, blanks and _.:/=+-@.
+
+    At most 256 characters:
+    https://docs.aws.amazon.com/kinesisvideostreams/latest/dg/API_Tag.html
+    """
+    allowed = re.sub(r"[^\w .:/=+\-@]", " ", unicodedata.normalize("NFC", text))
+    return " ".join(allowed.split())[:256]
+
+
+def _names(camera_name: str) -> chain[str]:
+    """Return the names to try for a camera's channel; none has a dot.
+
+    Alexa takes no dot in an endpoint's id, which the channel's name becomes.
+    """
+    slug = slugify(camera_name, separator="-")[:_SLUG_LENGTH]
+    name = f"{CHANNEL_NAME_PREFIX}{slug}"
+    return chain([name], (f"{name}-{count}" for count in range(2, _NAMES_TRIED)))
+
+
+def _region(arn: str) -> str:
+    try:
+        return ChannelKey.from_arn(arn).region
+    except ValueError as err:
+        raise ChannelRefused("invalid_channel") from err
+
+
+def _was_not_created(err: SignalingError) -> bool:
+    """Return whether AWS has refused to create the channel beyond doubt.
+
+    After a time-out, or an error while the new channel is waited for, it may be there.
+    """
+    return err.operation == "CreateSignalingChannel" and not isinstance(
+        err, CannotConnectError | ServiceError
+    )

@@ -1,0 +1,241 @@
+"""Config flow of the Kinesis WebRTC integration: an AWS account in a region."""
+
+from collections.abc import Mapping
+import re
+from typing import Any, Final, override
+
+from homeassistant.config_entries import (
+    ConfigEntry,
+    ConfigEntryState,
+    ConfigFlow,
+    ConfigFlowResult,
+    ConfigSubentryFlow,
+    OptionsFlow,
+)
+from homeassistant.core import callback
+from homeassistant.helpers.selector import (
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+import probatio
+import voluptuous as vol
+
+from .account import async_create_client
+from .const import (
+    CHANNEL_NAME_PREFIX,
+    CONF_ACCESS_KEY_ID,
+    CONF_REGION,
+    CONF_SECRET_ACCESS_KEY,
+    CONF_SESSION_TOKEN,
+    CONF_STUN_SERVER,
+    DOCUMENTATION_URL,
+    DOMAIN,
+    REGIONS,
+    SUBENTRY_TYPE_SHARED_CAMERA,
+)
+from .errors import flow_errors
+from .subentry_flow import SharedCameraFlow
+
+# Keeps a value out of the texts of validation errors, where Home Assistant has it.
+_secret = getattr(probatio, "Secret", str)
+
+_PASSWORD = TextSelector(
+    TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
+)
+_KEYS_SCHEMA: Final = vol.Schema(
+    {
+        vol.Required(CONF_ACCESS_KEY_ID): TextSelector(
+            TextSelectorConfig(autocomplete="off")
+        ),
+        vol.Required(_secret(CONF_SECRET_ACCESS_KEY)): _PASSWORD,
+        vol.Optional(_secret(CONF_SESSION_TOKEN)): _PASSWORD,
+    }
+)
+_ACCOUNT_SCHEMA: Final = vol.Schema(
+    {
+        vol.Required(CONF_REGION): SelectSelector(
+            SelectSelectorConfig(
+                options=list(REGIONS),
+                mode=SelectSelectorMode.DROPDOWN,
+                custom_value=True,
+            )
+        ),
+        **_KEYS_SCHEMA.schema,
+    }
+)
+_OPTIONS_SCHEMA: Final = vol.Schema({vol.Optional(CONF_STUN_SERVER): TextSelector()})
+
+_REGION: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
+_STUN_SERVER: Final = re.compile(
+    r"(?:stun:)?"
+    r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)"
+    r"(?::(?P<port>\d{1,5}))?",
+    re.IGNORECASE,
+)
+# https://www.rfc-editor.org/rfc/rfc7064#section-3.2
+_STUN_PORT: Final = 3478
+
+
+class KinesisWebRTCConfigFlow(ConfigFlow, domain=DOMAIN):
+    """Add an AWS account, and renew or change its keys."""
+
+    VERSION = 1
+    MINOR_VERSION = 1
+
+    def __init__(self) -> None:
+        """Start without an error to show."""
+        self._errors: dict[str, str] = {}
+        self._placeholders: dict[str, str] = {}
+
+    @classmethod
+    @callback
+    @override
+    def async_get_supported_subentry_types(
+        cls, config_entry: ConfigEntry
+    ) -> dict[str, type[ConfigSubentryFlow]]:
+        """Return what can be added to an account."""
+        return {SUBENTRY_TYPE_SHARED_CAMERA: SharedCameraFlow}
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: ConfigEntry) -> KinesisWebRTCOptionsFlow:
+        """Return the flow of an account's options."""
+        return KinesisWebRTCOptionsFlow()
+
+    @override
+    async def async_step_user(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Add an account in a region."""
+        if user_input is not None:
+            data = _cleaned(user_input)
+            data[CONF_REGION] = data[CONF_REGION].lower()
+            if account := await self._async_check(data):
+                self._abort_if_unique_id_configured()
+                return self.async_create_entry(
+                    title=f"AWS {account} ({data[CONF_REGION]})", data=data
+                )
+        return self._show_form("user", _ACCOUNT_SCHEMA, user_input)
+
+    async def async_step_reauth(
+        self,
+        entry_data: Mapping[str, Any],  # noqa: ARG002
+    ) -> ConfigFlowResult:
+        """Ask for new keys, since AWS does not take the stored ones any more."""
+        return await self.async_step_reauth_confirm()
+
+    async def async_step_reauth_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Take new keys of the same account."""
+        return await self._async_change_keys(
+            "reauth_confirm", self._get_reauth_entry(), user_input
+        )
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Take other keys of the same account."""
+        return await self._async_change_keys(
+            "reconfigure", self._get_reconfigure_entry(), user_input
+        )
+
+    async def _async_change_keys(
+        self, step_id: str, entry: ConfigEntry, user_input: dict[str, Any] | None
+    ) -> ConfigFlowResult:
+        if user_input is None:
+            suggested = {CONF_ACCESS_KEY_ID: entry.data[CONF_ACCESS_KEY_ID]}
+            return self._show_form(step_id, _KEYS_SCHEMA, suggested, entry)
+        data = {CONF_REGION: entry.data[CONF_REGION], **_cleaned(user_input)}
+        if not await self._async_check(data):
+            return self._show_form(step_id, _KEYS_SCHEMA, user_input, entry)
+        self._abort_if_unique_id_mismatch()
+        # The update listener reloads the entry, but only a loaded one has a listener.
+        if entry.state is not ConfigEntryState.LOADED:
+            self.hass.config_entries.async_schedule_reload(entry.entry_id)
+        return self.async_update_and_abort(entry, data=data)
+
+    async def _async_check(self, data: Mapping[str, str]) -> str | None:
+        """Return the account if AWS takes the keys, and set the flow's unique id."""
+        region = data[CONF_REGION]
+        if not _REGION.fullmatch(region):
+            self._errors = {CONF_REGION: "invalid_region"}
+            return None
+        # With empty keys boto3 would look for others on this machine.
+        if not (data[CONF_ACCESS_KEY_ID] and data[CONF_SECRET_ACCESS_KEY]):
+            self._errors = {"base": "invalid_credentials"}
+            return None
+        client = async_create_client(self.hass, data)
+        try:
+            account = await client.get_caller_account()
+            await client.list_channels(name_prefix=CHANNEL_NAME_PREFIX)
+        except Exception as err:  # noqa: BLE001
+            self._errors, self._placeholders = flow_errors(err)
+            return None
+        await self.async_set_unique_id(f"{account}_{region}")
+        return account
+
+    def _show_form(
+        self,
+        step_id: str,
+        schema: vol.Schema,
+        suggested: Mapping[str, Any] | None,
+        entry: ConfigEntry | None = None,
+    ) -> ConfigFlowResult:
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=self.add_suggested_values_to_schema(schema, suggested),
+            errors=self._errors,
+            description_placeholders={
+                "documentation_url": DOCUMENTATION_URL,
+                "account": entry.title if entry else "",
+                **self._placeholders,
+            },
+        )
+
+
+class KinesisWebRTCOptionsFlow(OptionsFlow):
+    """Change the options of an account."""
+
+    async def async_step_init(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Choose the STUN server."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            server = user_input.get(CONF_STUN_SERVER, "").strip()
+            if not server:
+                return self.async_create_entry(data={})
+            if url := _stun_url(server):
+                return self.async_create_entry(data={CONF_STUN_SERVER: url})
+            errors[CONF_STUN_SERVER] = "invalid_stun_server"
+        return self.async_show_form(
+            step_id="init",
+            data_schema=self.add_suggested_values_to_schema(
+                _OPTIONS_SCHEMA,
+                self.config_entry.options if user_input is None else user_input,
+            ),
+            errors=errors,
+        )
+
+
+def _cleaned(user_input: Mapping[str, str]) -> dict[str, str]:
+    """Return what was typed or pasted, without blanks around it."""
+    data = {key: value.strip() for key, value in user_input.items()}
+    if not data.get(CONF_SESSION_TOKEN):
+        data.pop(CONF_SESSION_TOKEN, None)
+    return data
+
+
+def _stun_url(server: str) -> str | None:
+    """Return the URL of a STUN server given as host, host:port or stun:host:port."""
+    match = _STUN_SERVER.fullmatch(server)
+    if match is None:
+        return None
+    port = int(match["port"] or _STUN_PORT)
+    return f"stun:{match['host']}:{port}" if 0 < port < 65536 else None

@@ -1,0 +1,56 @@
+"""Constants of the Kinesis WebRTC integration."""
+
+from typing import Final
+
+DOMAIN: Final = "kinesis_webrtc"
+DOCUMENTATION_URL: Final = "https://github.com/kinesis-webrtc/kinesis-webrtc"
+
+CONF_REGION: Final = "region"
+CONF_ACCESS_KEY_ID: Final = "access_key_id"
+CONF_SECRET_ACCESS_KEY: Final = "secret_access_key"
+CONF_SESSION_TOKEN: Final = "session_token"
+CONF_STUN_SERVER: Final = "stun_server"
+
+SUBENTRY_TYPE_SHARED_CAMERA: Final = "shared_camera"
+CONF_CAMERA: Final = "camera"
+CONF_CHANNEL: Final = "channel"
+CONF_CHANNEL_ARN: Final = "channel_arn"
+CONF_CHANNEL_NAME: Final = "channel_name"
+CONF_SET_MESSAGE_TTL: Final = "set_message_ttl"
+CONF_SHARING: Final = "sharing"
+
+# The Alexa skill finds a home's channels by this prefix, since the service lists
+# channels by name only, and then by the first of the tags below.
+CHANNEL_NAME_PREFIX: Final = "ha-"
+# Its value is the id of the Home Assistant that made the channel: two homes may
+# share one account, and neither may take or delete what the other made.
+TAG_CREATED_BY: Final = "kinesis_webrtc:created_by"
+TAG_CAMERA_NAME: Final = "kinesis_webrtc:camera_name"
+
+# Seconds, the least that the service takes: Alexa gives up on an offer after about
+# as long, so an offer that waits any longer is answered to nobody.
+MESSAGE_TTL: Final = 5
+
+# Offered in the form; a region that is not here can be typed in.
+REGIONS: Final = (
+    "af-south-1",
+    "ap-east-1",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-5",
+    "ca-central-1",
+    "cn-north-1",
+    "eu-central-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "me-south-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-2",
+)

@@ -1,0 +1,116 @@
+"""Errors of the signaling service, as Home Assistant shows them."""
+
+import logging
+
+from homeassistant.exceptions import (
+    ConfigEntryAuthFailed,
+    ConfigEntryError,
+    ConfigEntryNotReady,
+    HomeAssistantError,
+    ServiceValidationError,
+)
+
+from .const import DOCUMENTATION_URL, DOMAIN
+from .signaling import (
+    CannotConnectError,
+    ChannelLimitError,
+    ClientLimitExceededError,
+    ClockSkewError,
+    ExpiredTokenError,
+    InvalidArgumentError,
+    InvalidCredentialsError,
+    NotAuthorizedError,
+    PayloadTooLargeError,
+    ResourceInUseError,
+    ResourceNotFoundError,
+    ServiceError,
+    SignalingError,
+    UnsupportedRegionError,
+    VersionMismatchError,
+)
+
+_LOGGER = logging.getLogger(__name__)
+
+# What a form has a text for; anything else that AWS may say is a service error there.
+_FLOW_ERRORS = (
+    CannotConnectError,
+    ChannelLimitError,
+    ClientLimitExceededError,
+    ClockSkewError,
+    ExpiredTokenError,
+    InvalidArgumentError,
+    InvalidCredentialsError,
+    NotAuthorizedError,
+    ResourceInUseError,
+    ResourceNotFoundError,
+    ServiceError,
+    UnsupportedRegionError,
+    VersionMismatchError,
+)
+
+
+def flow_errors(err: Exception) -> tuple[dict[str, str], dict[str, str]]:
+    """Return a form's errors and the placeholders of their texts.
+
+    What is no error of the signaling package is a defect: it is logged, and the form
+    says no more than "unknown".
+    """
+    if not isinstance(err, SignalingError):
+        _LOGGER.error("Unexpected error in a configuration flow", exc_info=err)
+        return {"base": "unknown"}, {}
+    key = err.key if isinstance(err, _FLOW_ERRORS) else ServiceError.key
+    return {"base": key}, {
+        "documentation_url": DOCUMENTATION_URL,
+        **_placeholders(err),
+    }
+
+
+def as_home_assistant_error(err: SignalingError) -> HomeAssistantError:
+    """Return the translated error that an action or an entity raises."""
+    if isinstance(err, InvalidArgumentError | PayloadTooLargeError):
+        return ServiceValidationError(
+            translation_domain=DOMAIN,
+            translation_key=err.key,
+            translation_placeholders=_placeholders(err),
+        )
+    return HomeAssistantError(
+        translation_domain=DOMAIN,
+        translation_key=err.key,
+        translation_placeholders=_placeholders(err),
+    )
+
+
+def as_setup_error(
+    err: SignalingError,
+) -> ConfigEntryAuthFailed | ConfigEntryNotReady | ConfigEntryError:
+    """Return the translated error that ends the set-up of an entry.
+
+    A missing IAM permission is tried again: it is mended in AWS, not here.
+    """
+    kind: type[ConfigEntryAuthFailed | ConfigEntryNotReady | ConfigEntryError]
+    if isinstance(err, InvalidCredentialsError | ExpiredTokenError):
+        kind = ConfigEntryAuthFailed
+    elif isinstance(err, UnsupportedRegionError):
+        kind = ConfigEntryError
+    else:
+        kind = ConfigEntryNotReady
+    return kind(
+        translation_domain=DOMAIN,
+        translation_key=err.key,
+        translation_placeholders=_placeholders(err),
+    )
+
+
+def _placeholders(err: SignalingError) -> dict[str, str]:
+    """Return all that the texts of an error may name."""
+    placeholders = {"operation": err.operation or "AWS", "code": err.key}
+    match err:
+        case NotAuthorizedError(action=action):
+            placeholders["action"] = action or f"kinesisvideo:{err.operation or '*'}"
+        case ClockSkewError(offset=offset):
+            placeholders["offset"] = f"{offset:+.0f}"
+        case ServiceError(code=code):
+            placeholders["code"] = code or err.key
+        case InvalidArgumentError(message=message):
+            placeholders["detail"] = message or err.key
+    return placeholders

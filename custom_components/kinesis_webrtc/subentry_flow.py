@@ -1,0 +1,312 @@
+"""Subentry flow of a shared camera: an HA camera and the channel it is seen through."""
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, Final, override
+
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    ConfigEntryState,
+    ConfigSubentry,
+    ConfigSubentryFlow,
+    SubentryFlowResult,
+)
+from homeassistant.core import callback
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.selector import BooleanSelector
+from homeassistant.helpers.typing import UNDEFINED
+import voluptuous as vol
+
+from .camera_choice import (
+    CameraRefused,
+    ChosenCamera,
+    camera_selector,
+    choose_camera,
+)
+from .channel_choice import (
+    CREATE_NEW,
+    ChannelChooser,
+    ChannelRefused,
+    ExistingChannel,
+    channel_selector,
+)
+from .const import (
+    CHANNEL_NAME_PREFIX,
+    CONF_CAMERA,
+    CONF_CHANNEL,
+    CONF_CHANNEL_ARN,
+    CONF_CHANNEL_NAME,
+    CONF_SET_MESSAGE_TTL,
+    DOCUMENTATION_URL,
+    DOMAIN,
+    MESSAGE_TTL,
+    TAG_CREATED_BY,
+)
+from .created_channels import CreatedChannels, async_get_created_channels
+from .errors import flow_errors
+from .signaling import Channel, SignalingClient
+
+_TTL_SCHEMA: Final = vol.Schema(
+    {vol.Required(CONF_SET_MESSAGE_TTL, default=True): BooleanSelector()}
+)
+
+
+class SharedCameraFlow(ConfigSubentryFlow):
+    """Share a camera through a signaling channel, or change either of them."""
+
+    def __init__(self) -> None:
+        """Start without a choice."""
+        self._camera = ChosenCamera(id="", name="")
+        self._channel_arn = ""
+        self._channel_name = ""
+        self._existing: ExistingChannel | None = None
+        self._created: CreatedChannels | None = None
+        self._made_channel = False
+        self._errors: dict[str, str] = {}
+        self._placeholders: dict[str, str] = {}
+
+    @callback
+    @override
+    def async_remove(self) -> None:
+        """Let go of the channel, and of the one that was made in vain."""
+        if self._created is None:
+            return
+        self._created.release(self)
+        entry = self.hass.config_entries.async_get_entry(self.handler[0])
+        if self._made_channel and entry and entry.state is ConfigEntryState.LOADED:
+            client = entry.runtime_data.client
+            entry.async_create_background_task(
+                self.hass,
+                self._created.async_clean_up(self.hass, entry, client),
+                f"{DOMAIN} clean-up",
+            )
+
+    async def async_step_user(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Choose a camera and a channel."""
+        return await self._async_step_choose("user", user_input)
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Choose another camera or another channel."""
+        return await self._async_step_choose("reconfigure", user_input)
+
+    async def async_step_existing_channel(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Offer to set the message TTL of a channel that was there."""
+        return await self._async_step_existing("existing_channel", user_input)
+
+    async def async_step_existing_channel_not_for_alexa(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Say as well that Alexa will not find the channel."""
+        return await self._async_step_existing(
+            "existing_channel_not_for_alexa", user_input
+        )
+
+    async def _async_step_choose(
+        self, step_id: str, user_input: dict[str, Any] | None
+    ) -> SubentryFlowResult:
+        if self._get_entry().state is not ConfigEntryState.LOADED:
+            return self.async_abort(reason="entry_not_loaded")
+        self._errors = {}
+        self._created = await async_get_created_channels(self.hass)
+        self._created.release(self)
+        if (
+            user_input is not None
+            and self._choose_camera(user_input[CONF_CAMERA])
+            and await self._async_try(
+                self._async_choose_channel(user_input[CONF_CHANNEL].strip())
+            )
+        ):
+            return await self._async_ask_or_finish()
+        return await self._async_show_choice(step_id, user_input)
+
+    async def _async_step_existing(
+        self, step_id: str, user_input: dict[str, Any] | None
+    ) -> SubentryFlowResult:
+        if self._get_entry().state is not ConfigEntryState.LOADED:
+            return self.async_abort(reason="entry_not_loaded")
+        self._errors = {}
+        if user_input is not None and (
+            not user_input.get(CONF_SET_MESSAGE_TTL)
+            or await self._async_try(self._async_set_message_ttl())
+        ):
+            return self._finish()
+        if TYPE_CHECKING:
+            assert self._existing is not None
+        ttl = self._existing.channel.message_ttl
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=vol.Schema({}) if ttl == MESSAGE_TTL else _TTL_SCHEMA,
+            errors=self._errors,
+            description_placeholders={
+                **self._all_placeholders(),
+                "channel": self._channel_name,
+                "message_ttl": str(ttl or "-"),
+            },
+        )
+
+    def _choose_camera(self, entity_id_or_uuid: str) -> bool:
+        """Take the camera that the user chose, unless it cannot be shared."""
+        try:
+            self._camera = choose_camera(self.hass, entity_id_or_uuid)
+        except CameraRefused as err:
+            self._errors = {CONF_CAMERA: err.key}
+            return False
+        if any(
+            subentry.unique_id == self._unique_id
+            and subentry.subentry_id != self._subentry_id
+            for subentry in self._get_entry().subentries.values()
+        ):
+            self._errors = {CONF_CAMERA: "camera_already_shared"}
+        return not self._errors
+
+    async def _async_choose_channel(self, choice: str) -> None:
+        """Make or examine the channel that the user chose."""
+        chooser = self._chooser()
+        self._existing = None
+        subentry = self._subentry
+        if subentry and choice == subentry.data[CONF_CHANNEL_ARN]:
+            self._channel_arn = choice
+            self._channel_name = subentry.data[CONF_CHANNEL_NAME]
+            if self._camera.id != subentry.data[CONF_CAMERA]:
+                await chooser.async_rename(choice, self._camera.name)
+            return
+        if choice == CREATE_NEW:
+            self._made_channel = True
+            channel = await chooser.async_create(self._camera.name)
+        else:
+            self._existing = await chooser.async_choose(
+                choice, except_subentry_id=self._subentry_id
+            )
+            channel = self._existing.channel
+        self._channel_arn = channel.arn
+        self._channel_name = channel.name
+
+    async def _async_set_message_ttl(self) -> None:
+        # Read anew: its version may have changed while the form was open.
+        channel = await self._client.describe_channel(arn=self._channel_arn)
+        await self._client.update_message_ttl(channel, MESSAGE_TTL)
+
+    async def _async_try(self, action: Awaitable[None]) -> bool:
+        """Await what may be refused, and keep the reason for the form."""
+        try:
+            await action
+        except ChannelRefused as err:
+            self._errors = {CONF_CHANNEL: err.key}
+        except Exception as err:  # noqa: BLE001
+            self._errors, self._placeholders = flow_errors(err)
+        return not self._errors
+
+    async def _async_ask_or_finish(self) -> SubentryFlowResult:
+        """Ask only where there is something to say of the channel."""
+        if self._existing and not self._existing.for_alexa:
+            return await self.async_step_existing_channel_not_for_alexa()
+        if self._existing and self._existing.channel.message_ttl != MESSAGE_TTL:
+            return await self.async_step_existing_channel()
+        return self._finish()
+
+    def _finish(self) -> SubentryFlowResult:
+        data = {
+            CONF_CAMERA: self._camera.id,
+            CONF_CHANNEL_ARN: self._channel_arn,
+            CONF_CHANNEL_NAME: self._channel_name,
+        }
+        subentry = self._subentry
+        if subentry is None:
+            return self.async_create_entry(
+                title=self._camera.name, data=data, unique_id=self._unique_id
+            )
+        is_same_camera = self._camera.id == subentry.data[CONF_CAMERA]
+        return self.async_update_and_abort(
+            self._get_entry(),
+            subentry,
+            # A name that the user has given stays as long as the camera does.
+            title=UNDEFINED if is_same_camera else self._camera.name,
+            data_updates=data,
+            unique_id=self._unique_id,
+        )
+
+    async def _async_show_choice(
+        self, step_id: str, user_input: dict[str, Any] | None
+    ) -> SubentryFlowResult:
+        channels: list[Channel] = []
+        try:
+            channels = await self._client.list_channels()
+        except Exception as err:  # noqa: BLE001
+            errors, placeholders = flow_errors(err)
+            if not self._errors:
+                self._errors, self._placeholders = errors, placeholders
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=self.add_suggested_values_to_schema(
+                self._choice_schema(channels), user_input or self._current_choice()
+            ),
+            errors=self._errors,
+            description_placeholders=self._all_placeholders(),
+        )
+
+    def _choice_schema(self, channels: list[Channel]) -> vol.Schema:
+        return vol.Schema(
+            {
+                vol.Required(CONF_CAMERA): camera_selector(self.hass),
+                vol.Required(CONF_CHANNEL, default=CREATE_NEW): channel_selector(
+                    self.hass, channels, except_subentry_id=self._subentry_id
+                ),
+            }
+        )
+
+    def _current_choice(self) -> dict[str, Any]:
+        """Return what a subentry that is changed has now."""
+        if (subentry := self._subentry) is None:
+            return {}
+        registry = er.async_get(self.hass)
+        return {
+            CONF_CAMERA: er.async_resolve_entity_id(
+                registry, subentry.data[CONF_CAMERA]
+            ),
+            CONF_CHANNEL: subentry.data[CONF_CHANNEL_ARN],
+        }
+
+    def _all_placeholders(self) -> dict[str, str]:
+        return {
+            "documentation_url": DOCUMENTATION_URL,
+            "own_message_ttl": str(MESSAGE_TTL),
+            "prefix": CHANNEL_NAME_PREFIX,
+            "tag": TAG_CREATED_BY,
+            **self._placeholders,
+        }
+
+    def _chooser(self) -> ChannelChooser:
+        if TYPE_CHECKING:
+            assert self._created is not None
+        return ChannelChooser(
+            hass=self.hass,
+            entry=self._get_entry(),
+            client=self._client,
+            created=self._created,
+            holder=self,
+        )
+
+    @property
+    def _client(self) -> SignalingClient:
+        client: SignalingClient = self._get_entry().runtime_data.client
+        return client
+
+    @property
+    def _subentry(self) -> ConfigSubentry | None:
+        """Return the subentry that is changed, if this is no new one."""
+        if self.source != SOURCE_RECONFIGURE:
+            return None
+        return self._get_reconfigure_subentry()
+
+    @property
+    def _subentry_id(self) -> str | None:
+        return self._subentry.subentry_id if self._subentry else None
+
+    @property
+    def _unique_id(self) -> str:
+        return f"camera_{self._camera.id}"
