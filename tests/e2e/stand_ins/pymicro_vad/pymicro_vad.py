@@ -4,6 +4,6 @@
 class MicroVad:
     """A detector that hears nothing."""
 
-    def Process10ms(self, audio: bytes) -> float:  # noqa: N802
+    def Process10ms(self, audio: bytes) -> float:
         """Return the probability of speech."""
         return 0.0

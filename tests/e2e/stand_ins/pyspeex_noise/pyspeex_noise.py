@@ -9,6 +9,6 @@ class AudioProcessor:
     def __init__(self, auto_gain: float, noise_suppression: float) -> None:
         """Take what the real one takes."""
 
-    def Process10ms(self, audio: bytes) -> SimpleNamespace:  # noqa: N802
+    def Process10ms(self, audio: bytes) -> SimpleNamespace:
         """Return the audio."""
         return SimpleNamespace(audio=audio)
