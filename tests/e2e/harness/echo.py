@@ -7,6 +7,7 @@ from pathlib import Path
 import sys
 from typing import Any, Self, override
 
+from .echo_offer import Era
 from .home_assistant import REPOSITORY
 from .process import Process
 
@@ -38,13 +39,14 @@ class Echo(Process):
     def __init__(
         self,
         *,
+        era: Era = Era.Y2023,
         frames: int = 60,
         picture: Path | None = None,
         prefix: Sequence[str | Path] = (),
     ) -> None:
         self.offer: str
         command = [sys.executable, "-m", "tests.e2e.harness.echo_process"]
-        command += [f"--frames={frames}"]
+        command += [f"--era={era}", f"--frames={frames}"]
         if picture:
             command += [f"--picture={picture}"]
         super().__init__([*prefix, *command], name="echo", directory=REPOSITORY)

@@ -29,7 +29,7 @@ from av import VideoFrame
 import numpy as np
 from PIL import Image
 
-from .echo_offer import acceptable_answer, echo_offer, name_sections
+from .echo_offer import Era, acceptable_answer, echo_offer, name_sections
 from .pattern import read
 
 
@@ -53,10 +53,11 @@ class _Damage(logging.Handler):
 class Echo:
     """One peer connection, from its offer to enough decoded frames."""
 
-    def __init__(self, *, frames: int, picture: Path | None) -> None:
+    def __init__(self, *, era: Era, frames: int, picture: Path | None) -> None:
         self._peer = RTCPeerConnection(
             RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         )
+        self._era = era
         self._wanted = frames
         self._picture = picture
         self._offered = 0.0
@@ -68,7 +69,8 @@ class Echo:
 
     async def offer(self) -> None:
         """Make and print the offer."""
-        self._peer.addTransceiver("audio", direction="sendrecv")
+        if self._era is not Era.Y2023_WITHOUT_AUDIO:
+            self._peer.addTransceiver("audio", direction="sendrecv")
         video = self._peer.addTransceiver("video", direction="sendrecv")
         capabilities = RTCRtpReceiver.getCapabilities("video")
         assert capabilities is not None
@@ -76,10 +78,10 @@ class Echo:
         video.setCodecPreferences(h264[:1])
         offer = await self._peer.createOffer()
         await self._peer.setLocalDescription(
-            RTCSessionDescription(name_sections(offer.sdp), "offer")
+            RTCSessionDescription(name_sections(offer.sdp, self._era), "offer")
         )
         self._offered = time.monotonic()
-        say("offer", sdp=echo_offer(self._peer.localDescription.sdp))
+        say("offer", sdp=echo_offer(self._peer.localDescription.sdp, self._era))
 
     async def apply(self, answer: str) -> None:
         """Apply the answer."""
@@ -149,9 +151,10 @@ async def main() -> None:
     """Be an Echo until the standard input ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--era", type=Era, default=Era.Y2023)
     parser.add_argument("--picture", type=Path)
     options = parser.parse_args()
-    echo = Echo(frames=options.frames, picture=options.picture)
+    echo = Echo(era=options.era, frames=options.frames, picture=options.picture)
     await echo.offer()
     while line := await asyncio.to_thread(sys.stdin.readline):
         await echo.apply(json.loads(line)["answer"])

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 import json
 from pathlib import Path
+import re
 import sys
 import tempfile
 from typing import Any, Self, override
@@ -14,9 +15,6 @@ from .coturn import Coturn
 from .home_assistant import REPOSITORY
 from .process import Process
 from .scenario import Account
-
-# The policy that the README tells its readers to give to Home Assistant's user.
-POLICY = Path(__file__).parents[1] / "policy.json"
 
 # What Alexa's Lambda needs, as in AWS's own sample.
 LAMBDA_POLICY: Mapping[str, object] = {
@@ -50,6 +48,19 @@ VIEWER_POLICY: Mapping[str, object] = {
         }
     ],
 }
+
+
+def readme_policy() -> dict[str, Any]:
+    """Return the policy that the README gives to Home Assistant's user."""
+    text = (REPOSITORY / "README.md").read_text()
+    match = re.search(
+        r"<!-- policy:begin -->\s*```json\s*(.*?)```\s*<!-- policy:end -->",
+        text,
+        re.DOTALL,
+    )
+    assert match
+    policy: dict[str, Any] = json.loads(match[1])
+    return policy
 
 
 class Emulator(Process):
@@ -88,7 +99,8 @@ class Emulator(Process):
         self._admin_url: str
         self._scratch = tempfile.TemporaryDirectory(prefix="emulator-")
         folder = Path(self._scratch.name)
-        users = folder / "users.json"
+        policy, users = folder / "policy.json", folder / "users.json"
+        policy.write_text(json.dumps(readme_policy()))
         users.write_text(
             json.dumps(
                 [
@@ -101,7 +113,7 @@ class Emulator(Process):
         command += [f"--port={port}", f"--region={self.home_assistant.region}"]
         command += [f"--access-key={self.home_assistant.access_key_id}"]
         command += [f"--secret={self.home_assistant.secret_access_key}"]
-        command += [f"--policy={POLICY}", f"--users={users}"]
+        command += [f"--policy={policy}", f"--users={users}"]
         if coturn:
             turn_uris = [coturn.turn_url] if turn_uris is None else turn_uris
             turn_secret = coturn.secret

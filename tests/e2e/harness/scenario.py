@@ -1,5 +1,6 @@
 """What a user does in Home Assistant before a camera can be viewed, over REST."""
 
+import asyncio
 from dataclasses import dataclass
 
 from .client import HomeAssistantClient
@@ -79,13 +80,60 @@ async def share_camera(
     await flow.finish({"camera": camera, "channel": channel})
 
 
-async def entity_of(client: HomeAssistantClient, *, entry_id: str, domain: str) -> str:
-    """Return the id of an entry's only entity of a domain."""
-    entities = await client.command("config/entity_registry/list")
-    (entity_id,) = (
-        entity["entity_id"]
-        for entity in entities
-        if entity["config_entry_id"] == entry_id
-        and entity["entity_id"].startswith(f"{domain}.")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedCamera:
+    """A camera that is shared, and the entities that tell about it."""
+
+    entry_id: str
+    camera: str
+    connected: str
+    viewers: str
+    session: str
+    sharing: str
+
+
+async def share_a_camera(
+    client: HomeAssistantClient,
+    account: Account,
+    *,
+    stream_url: str,
+    still_url: str = "",
+    stun_url: str | None = None,
+    name: str = "Front door",
+) -> SharedCamera:
+    """Go the whole way: camera, account, STUN server, share; wait for the channel."""
+    camera = await add_camera(
+        client, name=name, stream_url=stream_url, still_url=still_url
     )
-    return str(entity_id)
+    entry_id = await add_account(client, account, stun_url=stun_url)
+    await share_camera(client, entry_id=entry_id, camera=camera)
+    entities = await _entities(client, entry_id=entry_id)
+    shared = SharedCamera(
+        entry_id=entry_id,
+        camera=camera,
+        connected=entities["binary_sensor"],
+        viewers=entities["sensor"],
+        session=entities["event"],
+        sharing=entities["switch"],
+    )
+    await client.wait_for_state(shared.connected, "on")
+    return shared
+
+
+async def _entities(client: HomeAssistantClient, *, entry_id: str) -> dict[str, str]:
+    """Return the ids of an entry's entities by domain, when all platforms are there."""
+    async with (
+        asyncio.timeout(20),
+        client.subscribe(
+            "subscribe_events", event_type="entity_registry_updated"
+        ) as changes,
+    ):
+        while True:
+            entities = {
+                entity["entity_id"].partition(".")[0]: entity["entity_id"]
+                for entity in await client.command("config/entity_registry/list")
+                if entity["config_entry_id"] == entry_id
+            }
+            if {"binary_sensor", "sensor", "event", "switch"} <= set(entities):
+                return entities
+            await changes.get()
