@@ -1,0 +1,43 @@
+"""A WebRTC master: answers offers with a camera's video.
+
+Knows SDP, ICE and media; knows neither Home Assistant nor how offers travel.
+"""
+
+from .events import (
+    CandidateGathered,
+    Connected,
+    Ended,
+    EndOfCandidates,
+    EndReason,
+    KeyFrameSent,
+    SessionEvent,
+    Timings,
+)
+from .internals import IncompatibleLibraryError
+from .limits import Limits
+from .master import MasterPeer
+from .offer import Offer, OfferRefused, RefusalReason, normalise
+from .servers import IceServer
+from .source import MediaSource, SourceError, StreamUrl
+
+__all__ = [
+    "CandidateGathered",
+    "Connected",
+    "EndOfCandidates",
+    "EndReason",
+    "Ended",
+    "IceServer",
+    "IncompatibleLibraryError",
+    "KeyFrameSent",
+    "Limits",
+    "MasterPeer",
+    "MediaSource",
+    "Offer",
+    "OfferRefused",
+    "RefusalReason",
+    "SessionEvent",
+    "SourceError",
+    "StreamUrl",
+    "Timings",
+    "normalise",
+]

@@ -1,0 +1,75 @@
+"""What sessions tell."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class EndReason(StrEnum):
+    """Why a session ended; closed list."""
+
+    VIEWER_CLOSED = "viewer_closed"
+    VIEWER_LOST = "viewer_lost"
+    NEVER_CONNECTED = "never_connected"
+    CONNECTION_FAILED = "connection_failed"
+    REPLACED = "replaced"
+    UNSUPPORTED_CODEC = "unsupported_codec"
+    SOURCE_FAILED = "source_failed"
+    CAMERA_OFF = "camera_off"
+    REQUESTED = "requested"
+    NOT_DELIVERED = "not_delivered"
+    SHUTDOWN = "shutdown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Milliseconds from the offer's receipt; None for what never happened."""
+
+    answered_ms: float | None = None
+    connected_ms: float | None = None
+    key_frame_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateGathered:
+    """A local candidate that came after the answer."""
+
+    viewer_id: str
+    candidate: str = field(repr=False)
+    sdp_mid: str
+    sdp_m_line_index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndOfCandidates:
+    """No more local candidates will come."""
+
+    viewer_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """ICE and DTLS are done; media may flow."""
+
+    viewer_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFrameSent:
+    """The viewer was sent the first picture that it can decode."""
+
+    viewer_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The session is over; its last event."""
+
+    viewer_id: str
+    reason: EndReason
+    timings: Timings
+    detail: str | None = None
+
+
+type SessionEvent = (
+    CandidateGathered | EndOfCandidates | Connected | KeyFrameSent | Ended
+)

@@ -1,0 +1,176 @@
+"""Every private name of aiortc and aioice that the peer leans on.
+
+aiortc has no bounded gathering, no outward trickle, no way to pass a certificate
+in, and no end of its own background tasks. What is needed for these stands here
+and nowhere else. `missing` says which names a release of theirs has moved.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import aioice.ice
+import aioice.stun
+import aioice.turn
+from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc.rtcconfiguration import RTCBundlePolicy
+from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport
+from aiortc.rtcrtpsender import RTCRtpSender
+from aiortc.rtcrtptransceiver import RTCRtpTransceiver
+
+_CERTIFICATES = "_RTCPeerConnection__certificates"
+_CONNECT = "_RTCPeerConnection__connect"
+_ENCODER = "_RTCRtpSender__encoder"
+_CLOSE_TASK = "_TurnTransport__close_task"
+_SEND_TASKS = "_TurnTransport__send_tasks"
+
+_CONNECTION_NAMES = (
+    "_check_list_done",
+    "_closing",
+    "_local_candidates",
+    "_local_candidates_end",
+    "_local_candidates_start",
+    "_nominated",
+    "_pair_remote_candidate",
+    "_protocols",
+    "_remote_candidates",
+    "gather_candidates",
+    "sort_check_list",
+)
+
+
+class IncompatibleLibraryError(Exception):
+    """The installed aiortc or aioice has moved what the peer leans on."""
+
+
+def missing() -> list[str]:
+    """Return the names that are not where they are looked for.
+
+    Must be called in the event loop.
+    """
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    transceiver = pc.addTransceiver("video")
+    connection = ice_connection(transceiver.receiver.transport)
+    protocol = aioice.ice.StunProtocol(connection)
+    turn = aioice.turn.TurnTransport(cast(Any, None))
+    expected: list[tuple[object, tuple[str, ...]]] = [
+        (pc, (_CERTIFICATES, _CONNECT)),
+        (transceiver, ("_codecs",)),
+        (transceiver.sender, (_ENCODER,)),
+        (connection, _CONNECTION_NAMES),
+        (protocol, ("request", "transactions", "close")),
+        (turn, (_CLOSE_TASK, _SEND_TASKS)),
+        (aioice.ice, ("get_host_addresses", "CONSENT_FAILURES", "CONSENT_INTERVAL")),
+        (aioice.turn, ("create_turn_endpoint", "UDP_SOCKET_BUFFER_SIZE")),
+        (aioice.stun, ("Message", "Method", "Class", "TransactionError")),
+    ]
+    return [
+        f"{type(owner).__name__}.{name}"
+        for owner, names in expected
+        for name in names
+        if not hasattr(owner, name)
+    ]
+
+
+def new_connection(
+    certificate: RTCCertificate, on_task: Callable[[asyncio.Task[None]], None]
+) -> RTCPeerConnection:
+    """Return a peer connection with this certificate and one transport for all.
+
+    `on_task` gets the tasks that connect, which aiortc starts and forgets.
+    """
+    pc = RTCPeerConnection(
+        RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+    )
+    names = vars(pc)
+    names[_CERTIFICATES] = [certificate]
+    stock = getattr(pc, _CONNECT)
+
+    def connect() -> asyncio.Task[None]:
+        task = asyncio.create_task(stock(), name="kinesis_webrtc connect")
+        on_task(task)
+        return task
+
+    # aiortc wraps what this returns in ensure_future, which keeps a task as it is.
+    names[_CONNECT] = connect
+    return pc
+
+
+def ice_connection(transport: RTCDtlsTransport) -> aioice.ice.Connection:
+    """Return the ICE connection below a DTLS transport."""
+    return transport.transport._connection
+
+
+def set_gatherer(
+    connection: aioice.ice.Connection, gather: Callable[[], Awaitable[None]]
+) -> None:
+    """Have candidates gathered by someone else."""
+    vars(connection)["gather_candidates"] = gather
+
+
+def begin_gathering(connection: aioice.ice.Connection) -> None:
+    """Mark gathering as begun and done, so that checks may start."""
+    connection._local_candidates_start = True
+    connection._local_candidates_end = True
+
+
+def add_protocol(
+    connection: aioice.ice.Connection, protocol: aioice.ice.StunProtocol
+) -> None:
+    """Let a connection use one more local candidate, also while it checks."""
+    connection._protocols.append(protocol)
+    connection._local_candidates.append(protocol.local_candidate)
+    for remote in list(connection._remote_candidates):
+        connection._pair_remote_candidate(remote)
+    connection.sort_check_list()
+
+
+def detach_protocol(
+    connection: aioice.ice.Connection, protocol: aioice.ice.StunProtocol
+) -> None:
+    """Keep a connection from closing this one; what is nominated stays usable."""
+    if protocol in connection._protocols:
+        connection._protocols.remove(protocol)
+
+
+def needs_candidates(connection: aioice.ice.Connection) -> bool:
+    """Tell whether a connection is still looking for a pair."""
+    return not (connection._closing or connection._check_list_done)
+
+
+def has_lost_consent(connection: aioice.ice.Connection) -> bool:
+    """Tell whether ICE has closed by itself, so that not the viewer said goodbye."""
+    return connection._closing
+
+
+def selected_types(connection: aioice.ice.Connection) -> tuple[str, str] | None:
+    """Return the types of the selected pair's local and remote candidate."""
+    pair = connection._nominated.get(1)
+    if pair is None:
+        return None
+    return pair.local_candidate.type, pair.remote_candidate.type
+
+
+def set_payload_type(transceiver: RTCRtpTransceiver, old: int, new: int) -> None:
+    """Send a codec under a payload type that aiortc would not take over."""
+    for codec in transceiver._codecs:
+        if codec.payloadType == old:
+            codec.payloadType = new
+        if codec.parameters.get("apt") == old:
+            codec.parameters["apt"] = new
+
+
+def set_packer(sender: RTCRtpSender, packer: object) -> None:
+    """Have packets that are encoded already cut into payloads by this object."""
+    vars(sender)[_ENCODER] = packer
+
+
+async def abandon_relay(protocol: aioice.ice.StunProtocol) -> None:
+    """Close a relay whose TURN server does not answer any more."""
+    transport = vars(protocol.transport)
+    tasks = set(transport[_SEND_TASKS])
+    if transport[_CLOSE_TASK] is not None:
+        tasks.add(transport[_CLOSE_TASK])
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

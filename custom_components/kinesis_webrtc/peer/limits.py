@@ -1,0 +1,65 @@
+"""Times and bounds of the peer."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Times (seconds) and bounds that sessions and feeds keep to."""
+
+    connect_timeout: float = 15.0
+    """From the answer until a viewer must have connected."""
+
+    close_timeout: float = 3.0
+    """How long saying goodbye to a viewer or a TURN server may take."""
+
+    gather_cap: float = 1.0
+    """When an answer that must be complete leaves, whatever has been gathered."""
+
+    late_gather_cap: float = 10.0
+    """When gathering ends for good, for trickle viewers and late relays."""
+
+    turn_stagger: float = 0.25
+    """Head start of a TURN server over the next one."""
+
+    host_candidates: int = 12
+    """Sockets opened for one viewer; the preferred address is always among them."""
+
+    complete_candidates: int = 8
+    """Candidates in an answer that must be complete."""
+
+    remote_candidates: int = 64
+    """Remote candidates of one session."""
+
+    early_candidate_ttl: float = 20.0
+    """How long candidates wait for their offer."""
+
+    early_candidates: int = 32
+    """Candidates of one viewer that may wait for its offer."""
+
+    early_viewers: int = 32
+    """Viewers whose candidates may wait."""
+
+    linger: float = 5.0
+    """How long the camera stays open after its last viewer."""
+
+    open_timeout: float = 10.0
+    """For opening the camera's stream."""
+
+    read_timeout: float = 5.0
+    """Silence of the camera after which its stream is opened anew."""
+
+    source_patience: float = 20.0
+    """How long viewers wait for a camera that delivers nothing."""
+
+    backoff_floor: float = 0.5
+    """First pause before a broken stream is opened again; doubles each time."""
+
+    backoff_ceiling: float = 15.0
+    """Longest pause before a broken stream is opened again."""
+
+    cached_bytes: int = 16 * 1024 * 1024
+    """Largest group of pictures that is kept for joining viewers."""
+
+    backlog: int = 75
+    """Pictures that may wait for one viewer before it loses some."""

@@ -1,0 +1,225 @@
+"""The sessions of one camera: who may join, who must leave."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+import datetime as dt
+import logging
+import ssl
+import time
+
+from aiortc.rtcdtlstransport import RTCCertificate
+
+from . import internals
+from .candidates import RemoteCandidate, parse_candidate
+from .events import EndReason, SessionEvent
+from .feed import CameraFeed
+from .gathering import reaches_loopback
+from .limits import Limits
+from .offer import OfferRefused, RefusalReason, normalise
+from .servers import IceServer, Resolver, read_servers
+from .session import Equipment, PeerSession
+from .source import MediaSource
+
+_LOGGER = logging.getLogger(__name__)
+
+_CERTIFICATE_MARGIN = dt.timedelta(days=1)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    since: float
+    candidates: list[str] = field(default_factory=list)
+
+
+class MasterPeer:
+    """Answers the offers of one camera's viewers."""
+
+    def __init__(
+        self,
+        *,
+        source: MediaSource,
+        viewer_limit: int = 10,
+        on_event: Callable[[SessionEvent], None],
+        limits: Limits | None = None,
+    ) -> None:
+        """Prepare; `on_event` is called in the event loop and must not block.
+
+        Candidates are told of only after `answer` has returned.
+        """
+        self._limits = limits or Limits()
+        self._viewer_limit = viewer_limit
+        self._on_event = on_event
+        self._feed = CameraFeed(source=source, limits=self._limits)
+        self._resolver = Resolver()
+        self._certificate: RTCCertificate | None = None
+        self._tls: ssl.SSLContext | None = None
+        self._sessions: dict[str, PeerSession] = {}
+        self._early: dict[str, _Waiting] = {}
+        self._cleanups: set[asyncio.Task[None]] = set()
+        self._shut_down = False
+
+    @property
+    def viewers(self) -> int:
+        """How many sessions there are, connected or about to be."""
+        return len(self._sessions)
+
+    @property
+    def feed(self) -> CameraFeed:
+        """The camera's media, for statistics."""
+        return self._feed
+
+    async def prepare(self) -> None:
+        """Do once what is slow. Raises IncompatibleLibraryError."""
+        if moved := internals.missing():
+            raise internals.IncompatibleLibraryError(", ".join(moved))
+        self._certificate = await asyncio.to_thread(RTCCertificate.generateCertificate)
+        # Reads the trusted certificates from disk.
+        self._tls = await asyncio.to_thread(ssl.create_default_context)
+
+    async def resolve(self, ice_servers: Sequence[IceServer]) -> None:
+        """Look the names of ICE servers up ahead of the offers that need them."""
+        await self._resolver.warm(read_servers(ice_servers).hosts)
+
+    async def answer(
+        self, viewer_id: str, offer_sdp: str, ice_servers: Sequence[IceServer]
+    ) -> str:
+        """Return the SDP answer to a viewer's offer. Raises OfferRefused.
+
+        A second offer of the same viewer replaces its session, for restarts of
+        ICE and for offers that are delivered twice alike.
+        """
+        offered_at = time.monotonic()
+        if self._shut_down:
+            raise OfferRefused(RefusalReason.SHUTTING_DOWN)
+        try:
+            offer = normalise(
+                offer_sdp, profile=self._feed.profile, loopback=reaches_loopback()
+            )
+        except OfferRefused:
+            raise
+        except Exception as err:  # noqa: BLE001
+            raise self._unexpected(err) from None
+        others = len(self._sessions) - (viewer_id in self._sessions)
+        if others >= self._viewer_limit:
+            raise OfferRefused(RefusalReason.VIEWER_LIMIT)
+        await self.close(viewer_id, EndReason.REPLACED)
+        session = PeerSession(
+            viewer_id=viewer_id,
+            offer=offer,
+            servers=read_servers(ice_servers),
+            equipment=self._equipment(),
+            offered_at=offered_at,
+        )
+        self._sessions[viewer_id] = session
+        try:
+            text = await session.answer()
+        except OfferRefused, asyncio.CancelledError:
+            session.end(EndReason.REQUESTED)
+            raise
+        except Exception as err:  # noqa: BLE001
+            session.end(EndReason.CONNECTION_FAILED)
+            raise self._unexpected(err) from None
+        self._apply_early(session)
+        return text
+
+    async def add_candidate(
+        self,
+        viewer_id: str,
+        candidate: str,
+        sdp_mid: str | None = None,  # noqa: ARG002
+        sdp_m_line_index: int | None = None,  # noqa: ARG002
+    ) -> None:
+        """Try a viewer's candidate; what cannot be used is passed over.
+
+        Candidates that come before their offer wait for it. All media share one
+        transport, so it does not matter which section a candidate was for.
+        """
+        if not candidate.strip() or len(candidate) > 1024 or self._shut_down:
+            return
+        session = self._sessions.get(viewer_id)
+        parsed = self._parse(candidate)
+        if parsed is None:
+            return
+        if session is not None and parsed.ufrag in (None, session.offer.ufrag):
+            session.add_candidate(parsed)
+        else:
+            self._keep_early(viewer_id, candidate)
+
+    async def close(
+        self, viewer_id: str, reason: EndReason = EndReason.REQUESTED
+    ) -> None:
+        """End a viewer's session; it is no error when there is none."""
+        session = self._sessions.get(viewer_id)
+        if session is not None:
+            session.end(reason)
+
+    async def shutdown(self) -> None:
+        """End all sessions and close the camera; nothing is left behind."""
+        self._shut_down = True
+        for session in tuple(self._sessions.values()):
+            session.end(EndReason.SHUTDOWN)
+        while self._cleanups:
+            await asyncio.wait(self._cleanups)
+        await self._resolver.close()
+        await self._feed.close()
+        self._early.clear()
+
+    def _equipment(self) -> Equipment:
+        now = dt.datetime.now(dt.UTC)
+        certificate = self._certificate
+        if certificate is None or certificate.expires - now < _CERTIFICATE_MARGIN:
+            certificate = RTCCertificate.generateCertificate()
+            self._certificate = certificate
+        return Equipment(
+            certificate=certificate,
+            feed=self._feed,
+            resolver=self._resolver,
+            tls=self._tls,
+            limits=self._limits,
+            on_event=self._on_event,
+            on_end=self._session_ended,
+        )
+
+    def _session_ended(self, session: PeerSession) -> None:
+        if self._sessions.get(session.viewer_id) is session:
+            del self._sessions[session.viewer_id]
+        task = asyncio.create_task(session.cleanup(), name="kinesis_webrtc cleanup")
+        self._cleanups.add(task)
+        task.add_done_callback(self._cleaned_up)
+
+    def _cleaned_up(self, task: asyncio.Task[None]) -> None:
+        self._cleanups.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOGGER.error("Closing a session failed: %s", type(error).__name__)
+
+    def _parse(self, candidate: str) -> RemoteCandidate | None:
+        return parse_candidate(candidate, loopback=reaches_loopback())
+
+    def _keep_early(self, viewer_id: str, candidate: str) -> None:
+        now = time.monotonic()
+        oldest = now - self._limits.early_candidate_ttl
+        for other, waiting in tuple(self._early.items()):
+            if waiting.since < oldest:
+                del self._early[other]
+        if len(self._early) >= self._limits.early_viewers:
+            self._early.pop(next(iter(self._early)))
+        waiting = self._early.setdefault(viewer_id, _Waiting(now))
+        if len(waiting.candidates) < self._limits.early_candidates:
+            waiting.candidates.append(candidate)
+
+    def _apply_early(self, session: PeerSession) -> None:
+        waiting = self._early.pop(session.viewer_id, None)
+        oldest = time.monotonic() - self._limits.early_candidate_ttl
+        if waiting is None or waiting.since < oldest:
+            return
+        for text in waiting.candidates:
+            parsed = self._parse(text)
+            if parsed is not None and parsed.ufrag in (None, session.offer.ufrag):
+                session.add_candidate(parsed)
+
+    @staticmethod
+    def _unexpected(err: Exception) -> OfferRefused:
+        # Only the type: the text may hold what the offer held.
+        _LOGGER.error("An offer failed unexpectedly: %s", type(err).__name__)
+        return OfferRefused(RefusalReason.UNEXPECTED)

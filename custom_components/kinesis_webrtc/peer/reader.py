@@ -1,0 +1,185 @@
+"""Reads one stream, in a thread of its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+import logging
+import threading
+import time
+from urllib.parse import urlsplit
+
+import av
+from av.bitstream import BitStreamFilterContext
+from av.container import InputContainer
+import av.error
+from av.video.stream import VideoStream
+
+from .h264 import AccessUnit, ParameterSets
+from .source import StreamUrl
+
+_LOGGER = logging.getLogger(__name__)
+
+CLOCK_RATE = 90_000
+_RTSP_OPTIONS = {"rtsp_flags": "prefer_tcp", "fflags": "nobuffer"}
+_FALLBACK_FRAME = CLOCK_RATE // 25
+_LONGEST_GAP = 10 * CLOCK_RATE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How reading ended: by itself (no detail), or by what."""
+
+    detail: str | None = None
+    is_unsupported: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFormat:
+    """What is known of the camera's video."""
+
+    profile: str | None
+    width: int
+    height: int
+
+
+class Timeline:
+    """Turns timestamps of streams that come and go into one that only grows."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start at zero."""
+        self._clock = clock
+        self._offset: int | None = None
+        self._last = 0
+        self._last_at = 0.0
+
+    def restart(self) -> None:
+        """Expect a stream whose timestamps have nothing to do with the last one's."""
+        self._offset = None
+
+    def place(self, timestamp: int | None) -> int:
+        """Return the place of a picture, in 1/90000 s."""
+        now = self._clock()
+        if timestamp is None:
+            timestamp = self._last + _FALLBACK_FRAME - (self._offset or 0)
+        if self._offset is not None:
+            step = timestamp + self._offset - self._last
+            if not 0 < step <= _LONGEST_GAP:
+                self._offset = None
+        if self._offset is None:
+            elapsed = int((now - self._last_at) * CLOCK_RATE) if self._last_at else 0
+            self._offset = self._last + max(elapsed, _FALLBACK_FRAME) - timestamp
+        self._last = timestamp + self._offset
+        self._last_at = now
+        return self._last
+
+
+class StreamReader:
+    """Opens a stream and hands its access units on until told to stop."""
+
+    def __init__(
+        self,
+        stream: StreamUrl,
+        *,
+        timeline: Timeline,
+        on_format: Callable[[StreamFormat], None],
+        on_unit: Callable[[AccessUnit], None],
+        open_timeout: float,
+        read_timeout: float,
+    ) -> None:
+        """Prepare; the callbacks are called in the thread that runs `run`."""
+        self._stream = stream
+        self._timeline = timeline
+        self._on_format = on_format
+        self._on_unit = on_unit
+        self._timeouts = open_timeout, read_timeout
+        self._stopped = threading.Event()
+        self._format: StreamFormat | None = None
+        self._is_paced = False
+        self._loops = 0
+        self._pace: float | None = None
+
+    def stop(self) -> None:
+        """Have `run` return at its next picture or time-out."""
+        self._stopped.set()
+
+    def run(self) -> Outcome:
+        """Read until the stream ends, fails, or is not wanted any more."""
+        try:
+            with self._open() as container:
+                return self._read(container)
+        except (av.error.FFmpegError, OSError, ValueError) as err:
+            # The text of these names the URL, which may hold a password.
+            return Outcome(detail=type(err).__name__)
+
+    def _open(self) -> InputContainer:
+        scheme = urlsplit(self._stream.url).scheme
+        is_rtsp = scheme in ("rtsp", "rtsps")
+        options = dict(_RTSP_OPTIONS) if is_rtsp else {}
+        if is_rtsp:
+            options["timeout"] = str(int(self._timeouts[1] * 1_000_000))
+        options |= self._stream.options
+        is_local = scheme == "file" or "://" not in self._stream.url
+        self._is_paced = options.pop("re", "1" if is_local else "0") == "1"
+        self._loops = int(options.pop("stream_loop", "0"))
+        return av.open(self._stream.url, options=options, timeout=self._timeouts)
+
+    def _read(self, container: InputContainer) -> Outcome:
+        if not container.streams.video:
+            return Outcome(detail="no_video_stream")
+        stream = container.streams.video[0]
+        codec = stream.codec_context.name
+        if codec != "h264":
+            return Outcome(detail=codec, is_unsupported=True)
+        while not self._stopped.is_set():
+            self._timeline.restart()
+            self._read_once(container, stream)
+            if self._loops == 0:
+                break
+            self._loops -= 1
+            container.seek(0)
+        return Outcome()
+
+    def _read_once(self, container: InputContainer, stream: VideoStream) -> None:
+        extradata = stream.codec_context.extradata or b""
+        # The first byte of an avcC box is 1 (ISO/IEC 14496-15), that of Annex B 0.
+        is_boxed = extradata[:1] == b"\x01"
+        convert = (
+            BitStreamFilterContext("h264_mp4toannexb", stream) if is_boxed else None
+        )
+        sets = ParameterSets(b"" if is_boxed else extradata)
+        for packet in container.demux(stream):
+            for part in convert.filter(packet) if convert is not None else [packet]:
+                if not part.size:
+                    continue
+                place = self._timeline.place(_timestamp(part, stream))
+                if self._is_paced:
+                    self._wait_until(place)
+                if self._stopped.is_set():
+                    return
+                data, is_key = sets.complete(bytes(part), is_key=part.is_keyframe)
+                if is_key:
+                    self._tell_format(sets, stream)
+                self._on_unit(AccessUnit(data, place, is_key))
+
+    def _wait_until(self, place: int) -> None:
+        now = time.monotonic()
+        if self._pace is None:
+            self._pace = now - place / CLOCK_RATE
+        self._stopped.wait(max(0.0, self._pace + place / CLOCK_RATE - now))
+
+    def _tell_format(self, sets: ParameterSets, stream: VideoStream) -> None:
+        context = stream.codec_context
+        current = StreamFormat(
+            profile=sets.profile, width=context.width, height=context.height
+        )
+        if current != self._format:
+            self._format = current
+            self._on_format(current)
+
+
+def _timestamp(packet: av.Packet[VideoStream], stream: VideoStream) -> int | None:
+    # Decoding order never goes back, which is what RTP receivers count on.
+    value = packet.dts if packet.dts is not None else packet.pts
+    if value is None or stream.time_base is None:
+        return None
+    base = stream.time_base
+    return value * base.numerator * CLOCK_RATE // base.denominator

@@ -1,0 +1,311 @@
+"""One viewer, from its offer to its end."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+import contextlib
+from dataclasses import dataclass
+import logging
+import ssl
+import time
+from typing import Any
+
+from aiortc import RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
+from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport
+from aiortc.rtcrtptransceiver import RTCRtpTransceiver
+
+from . import internals
+from .answer import LocalCandidate, compose
+from .candidates import RemoteCandidate
+from .events import (
+    CandidateGathered,
+    Connected,
+    Ended,
+    EndOfCandidates,
+    EndReason,
+    KeyFrameSent,
+    SessionEvent,
+    Timings,
+)
+from .feed import CameraFeed
+from .gathering import Gathering
+from .limits import Limits
+from .offer import Media, Offer, OfferRefused, RefusalReason
+from .servers import Resolver, Servers
+from .silence import SilencePacker, SilenceTrack
+from .video import VideoTrack
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """What all sessions of a camera share."""
+
+    certificate: RTCCertificate
+    feed: CameraFeed
+    resolver: Resolver
+    tls: ssl.SSLContext | None
+    limits: Limits
+    on_event: Callable[[SessionEvent], None]
+    on_end: Callable[[PeerSession], None]
+
+
+class PeerSession:
+    """A peer connection that sends the feed to one viewer."""
+
+    def __init__(
+        self,
+        *,
+        viewer_id: str,
+        offer: Offer,
+        servers: Servers,
+        equipment: Equipment,
+        offered_at: float,
+    ) -> None:
+        """Prepare; `offered_at` is the monotonic time of the offer's receipt."""
+        self.viewer_id = viewer_id
+        self.offer = offer
+        self._equipment = equipment
+        self._limits = equipment.limits
+        self._servers = servers
+        self._offered_at = offered_at
+        self._answered_ms: float | None = None
+        self._connected_ms: float | None = None
+        self._key_frame_ms: float | None = None
+        self._pc: RTCPeerConnection | None = None
+        self._dtls: RTCDtlsTransport | None = None
+        self._gathering: Gathering | None = None
+        self._answering: asyncio.Task[str] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._remote_candidates = 0
+        self._held: list[SessionEvent] | None = []
+        self._end_reason: EndReason | None = None
+        self._subscription = equipment.feed.subscribe(self._source_ended)
+
+    @property
+    def timings(self) -> Timings:
+        """What has taken how long."""
+        return Timings(
+            answered_ms=self._answered_ms,
+            connected_ms=self._connected_ms,
+            key_frame_ms=self._key_frame_ms,
+        )
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the session is over, or never came to be."""
+        return self._end_reason is not None
+
+    async def answer(self) -> str:
+        """Return the answer; raises OfferRefused when the session ends meanwhile."""
+        self._answering = asyncio.create_task(
+            self._answer(), name="kinesis_webrtc answer"
+        )
+        try:
+            return await self._answering
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if self.has_ended and current is not None and not current.cancelling():
+                raise OfferRefused(self._refusal()) from None
+            raise
+
+    def add_candidate(self, candidate: RemoteCandidate) -> None:
+        """Try one more remote candidate, up to a bound."""
+        if self._dtls is None or self.has_ended:
+            return
+        self._remote_candidates += 1
+        if self._remote_candidates > self._limits.remote_candidates:
+            return
+        self._start(self._add_remote(self._dtls, candidate))
+
+    def end(self, reason: EndReason, detail: str | None = None) -> None:
+        """End the session; what it holds is given back by `cleanup`."""
+        if self.has_ended:
+            return
+        self._end_reason = reason
+        if self._timer is not None:
+            self._timer.cancel()
+        self._subscription.close()
+        was_answered = self._answered_ms is not None
+        if self._answering is not None and not self._answering.done():
+            self._answering.cancel()
+        self._equipment.on_end(self)
+        if was_answered:
+            self._emit(
+                Ended(
+                    viewer_id=self.viewer_id,
+                    reason=reason,
+                    timings=self.timings,
+                    detail=detail,
+                )
+            )
+
+    async def cleanup(self) -> None:
+        """Say goodbye and close everything, within bounds."""
+        if self._answering is not None:
+            await asyncio.wait({self._answering})
+        if self._gathering is not None:
+            await self._gathering.halt()
+        if self._pc is not None:
+            try:
+                async with asyncio.timeout(self._limits.close_timeout):
+                    await self._pc.close()
+            except TimeoutError:
+                _LOGGER.debug("Closing a peer connection took too long")
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._gathering is not None:
+            await self._gathering.free_relays()
+
+    async def _answer(self) -> str:
+        equipment, offer = self._equipment, self.offer
+        pc = internals.new_connection(equipment.certificate, self._track)
+        self._pc = pc
+        await pc.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+        transceivers = {each.mid: each for each in pc.getTransceivers()}
+        for media in offer.media:
+            self._equip(transceivers[media.mid], media)
+        self._dtls = transceivers[offer.video.mid].receiver.transport
+        self._dtls.on("statechange", self._dtls_changed)
+        pc.on("connectionstatechange", self._connection_changed)
+        connection = internals.ice_connection(self._dtls)
+        self._gathering = Gathering(
+            connection=connection,
+            servers=self._servers,
+            resolver=equipment.resolver,
+            tls=equipment.tls,
+            limits=self._limits,
+            trickle=offer.trickle,
+            on_candidate=self._candidate_gathered,
+            on_end=self._gathering_ended,
+        )
+        internals.set_gatherer(connection, self._gathering.run)
+        for candidate in offer.candidates:
+            self.add_candidate(candidate)
+        await pc.setLocalDescription()
+        candidates = self._gathering.answer_candidates()
+        if not candidates:
+            raise OfferRefused(RefusalReason.NO_NETWORK)
+        text = compose(pc.localDescription.sdp, offer, candidates)
+        self._answered_ms = self._elapsed()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(
+            self._limits.connect_timeout, self.end, EndReason.NEVER_CONNECTED
+        )
+        # The caller gets the answer before it hears of what came later.
+        loop.call_soon(self._release)
+        return text
+
+    def _equip(self, transceiver: RTCRtpTransceiver, media: Media) -> None:
+        for real, renamed in self.offer.payload_types.items():
+            if real in media.codec.payload_types:
+                internals.set_payload_type(transceiver, renamed, real)
+        transceiver.direction = "sendonly"
+        if media.kind == "video":
+            transceiver.sender.replaceTrack(
+                VideoTrack(self._subscription, self._key_frame_sent)
+            )
+        else:
+            internals.set_packer(transceiver.sender, SilencePacker())
+            transceiver.sender.replaceTrack(SilenceTrack(media.codec))
+
+    async def _add_remote(
+        self, dtls: RTCDtlsTransport, candidate: RemoteCandidate
+    ) -> None:
+        # aioice looks names of multicast DNS up, which takes its time.
+        await dtls.transport.addRemoteCandidate(
+            RTCIceCandidate(
+                component=1,
+                foundation=candidate.foundation,
+                ip=candidate.address,
+                port=candidate.port,
+                priority=candidate.priority,
+                protocol="udp",
+                type=candidate.kind,
+            )
+        )
+
+    def _dtls_changed(self) -> None:
+        if self._dtls is None or self.has_ended:
+            return
+        state = self._dtls.state
+        if state == "connected":
+            self._connected()
+        elif state == "failed":
+            self.end(EndReason.CONNECTION_FAILED)
+        elif state == "closed":
+            lost = internals.has_lost_consent(internals.ice_connection(self._dtls))
+            self.end(EndReason.VIEWER_LOST if lost else EndReason.VIEWER_CLOSED)
+
+    def _connection_changed(self) -> None:
+        if self._pc is not None and self._pc.connectionState == "failed":
+            self.end(EndReason.CONNECTION_FAILED)
+
+    def _connected(self) -> None:
+        self._connected_ms = self._elapsed()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._gathering is not None:
+            self._gathering.stop()
+        self._emit(Connected(viewer_id=self.viewer_id))
+
+    def _key_frame_sent(self) -> None:
+        self._key_frame_ms = self._elapsed()
+        self._emit(KeyFrameSent(viewer_id=self.viewer_id))
+
+    def _candidate_gathered(self, candidate: LocalCandidate) -> None:
+        if not self.offer.trickle or self.has_ended:
+            return
+        first = self.offer.media[0]
+        self._emit(
+            CandidateGathered(
+                viewer_id=self.viewer_id,
+                candidate=candidate.text,
+                sdp_mid=first.mid,
+                sdp_m_line_index=first.index,
+            )
+        )
+
+    def _gathering_ended(self) -> None:
+        if self.offer.trickle and not self.has_ended:
+            self._emit(EndOfCandidates(viewer_id=self.viewer_id))
+
+    def _source_ended(self, reason: EndReason, detail: str | None) -> None:
+        self.end(reason, detail)
+
+    def _emit(self, event: SessionEvent) -> None:
+        if self._held is not None:
+            self._held.append(event)
+            return
+        self._equipment.on_event(event)
+
+    def _release(self) -> None:
+        held, self._held = self._held or [], None
+        for event in held:
+            self._equipment.on_event(event)
+
+    def _refusal(self) -> RefusalReason:
+        with contextlib.suppress(ValueError):
+            return RefusalReason(str(self._end_reason))
+        if self._end_reason is EndReason.SHUTDOWN:
+            return RefusalReason.SHUTTING_DOWN
+        if self._end_reason is EndReason.UNSUPPORTED_CODEC:
+            return RefusalReason.SOURCE_FAILED
+        return RefusalReason.SUPERSEDED
+
+    def _elapsed(self) -> float:
+        return (time.monotonic() - self._offered_at) * 1000
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        self._track(asyncio.create_task(work, name="kinesis_webrtc candidate"))
+
+    def _track(self, task: asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOGGER.debug("A task of a session failed: %s", type(error).__name__)

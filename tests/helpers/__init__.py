@@ -1,0 +1,1 @@
+"""Things that tests, the demo and the benchmarks make viewers and cameras of."""

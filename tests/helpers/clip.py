@@ -1,0 +1,60 @@
+"""Makes short H.264 clips whose pictures can be told apart."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+
+def make_clip(
+    path: Path,
+    *,
+    seconds: float = 4.0,
+    fps: int = 25,
+    size: tuple[int, int] = (320, 240),
+    gop: int = 25,
+    codec: str = "libx264",
+    profile: str = "baseline",
+) -> Path:
+    """Write a clip; its container follows from the path's suffix.
+
+    A bright bar moves from left to right, one step each picture, over a picture
+    that gets brighter, so that no two pictures are alike.
+    """
+    width, height = size
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=fps)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        stream.gop_size = gop
+        stream.time_base = Fraction(1, fps)
+        if codec == "libx264":
+            stream.profile = profile.capitalize()
+            stream.options = {
+                "preset": "ultrafast",
+                "tune": "zerolatency",
+                "x264-params": f"scenecut=0:keyint={gop}:min-keyint={gop}",
+            }
+        for number in range(round(seconds * fps)):
+            picture = np.full((height, width, 3), 40 + number % 64, dtype=np.uint8)
+            left = number * 4 % (width - 16)
+            picture[:, left : left + 16] = (220, 180, 60)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts = number
+            frame.time_base = Fraction(1, fps)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def is_moving(frames: list[av.VideoFrame]) -> bool:
+    """Tell whether decoded pictures show the bar, at more than one place."""
+    places = set()
+    for frame in frames:
+        picture = frame.to_ndarray(format="gray")
+        columns = picture.mean(axis=0)
+        if columns.max() - columns.min() < 40:
+            return False
+        places.add(int(columns.argmax()))
+    return len(places) > 5
