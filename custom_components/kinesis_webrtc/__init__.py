@@ -1,0 +1,87 @@
+"""The Kinesis WebRTC integration."""
+
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
+from homeassistant.core import Event, HomeAssistant
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.typing import ConfigType
+
+from .account import async_check_account, async_create_client
+from .config_flow import KinesisWebRTCConfigFlow
+from .const import DOMAIN
+from .coordinator import AccountRuntime, KinesisWebRTCConfigEntry
+from .created_channels import async_get_created_channels
+from .services import async_setup_services
+
+CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
+PLATFORMS = [
+    Platform.BINARY_SENSOR,
+    Platform.EVENT,
+    Platform.SENSOR,
+    Platform.SWITCH,
+]
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
+    """Set up the integration's actions."""
+    async_setup_services(hass)
+    return True
+
+
+async def async_setup_entry(
+    hass: HomeAssistant, entry: KinesisWebRTCConfigEntry
+) -> bool:
+    """Set up an AWS account; everything that needs AWS goes on in the background."""
+    runtime = entry.runtime_data = AccountRuntime.create(hass, entry)
+    runtime.async_start_cameras(hass, entry)
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+
+    async def async_stop(_: Event) -> None:
+        await runtime.async_stop()
+
+    entry.async_on_unload(
+        hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, async_stop)
+    )
+    entry.async_on_unload(entry.add_update_listener(async_update_entry))
+    entry.async_create_background_task(
+        hass, async_check_account(hass, entry), f"{DOMAIN} account"
+    )
+    return True
+
+
+async def async_update_entry(
+    hass: HomeAssistant, entry: KinesisWebRTCConfigEntry
+) -> None:
+    """Follow a changed entry: reload for the account's own data only."""
+    runtime = entry.runtime_data
+    if (runtime.data, runtime.options) != (entry.data, entry.options):
+        hass.config_entries.async_schedule_reload(entry.entry_id)
+        return
+    await runtime.async_update(hass, entry)
+    created = await async_get_created_channels(hass)
+    await created.async_clean_up(hass, entry, runtime.client)
+
+
+async def async_unload_entry(
+    hass: HomeAssistant, entry: KinesisWebRTCConfigEntry
+) -> bool:
+    """Unload an account."""
+    if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
+        return False
+    await entry.runtime_data.async_stop()
+    return True
+
+
+async def async_remove_entry(
+    hass: HomeAssistant, entry: KinesisWebRTCConfigEntry
+) -> None:
+    """Delete what was made in AWS for an account that leaves Home Assistant."""
+    created = await async_get_created_channels(hass)
+    client = async_create_client(hass, entry.data)
+    await created.async_clean_up(hass, entry, client)
+
+
+async def async_migrate_entry(
+    hass: HomeAssistant, entry: KinesisWebRTCConfigEntry
+) -> bool:
+    """Bring an entry of an older version up to date; newer ones cannot be read."""
+    return entry.version <= KinesisWebRTCConfigFlow.VERSION

@@ -1,0 +1,156 @@
+"""The offers of a signaling channel: each is answered in a task of its own."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+import logging
+from typing import Final
+
+from .peer import (
+    CandidateGathered,
+    EndOfCandidates,
+    EndReason,
+    MasterPeer,
+    OfferRefused,
+    RefusalReason,
+)
+from .signaling import (
+    IceCandidate,
+    IceServer,
+    SdpOffer,
+    SignalingConnection,
+    SignalingError,
+)
+
+_LOGGER = logging.getLogger(__name__)
+
+# Nobody waits longer: Alexa gives up after 6 s, and a browser's user reloads. An
+# answer after that would leave a peer connection that sends to no one.
+ANSWER_WITHIN: Final = 5.0
+# A channel has ten viewers; more offers at once than twice that is a flood.
+MAX_PENDING_OFFERS: Final = 20
+
+
+@dataclass(slots=True)
+class _Viewer:
+    """One sender of offers, from its offer until its session has ended."""
+
+    task: asyncio.Task[None] | None = None
+    outgoing: asyncio.Queue[IceCandidate | None] = field(default_factory=asyncio.Queue)
+
+
+class OfferDesk:
+    """Answers the offers of a channel, and sends each session's candidates after its answer."""
+
+    def __init__(
+        self,
+        *,
+        peer: MasterPeer,
+        connection: SignalingConnection,
+        ice_servers: Callable[[], Sequence[IceServer]],
+        on_refused: Callable[[str, RefusalReason], None],
+    ) -> None:
+        """Bind the peer that answers to the connection that carries the answers."""
+        self._peer = peer
+        self._connection = connection
+        self._ice_servers = ice_servers
+        self._on_refused = on_refused
+        self._viewers: dict[str, _Viewer] = {}
+        self._answering = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def take(self, offer: SdpOffer) -> None:
+        """Answer an offer in its own task; a newer one of its sender replaces it."""
+        viewer_id = offer.sender_client_id
+        if viewer_id is None:
+            # Only a storage session has no sender; it is no viewer of ours.
+            _LOGGER.debug("Ignored an offer without a sender")
+            return
+        if self._answering >= MAX_PENDING_OFFERS:
+            self._on_refused(viewer_id, RefusalReason.VIEWER_LIMIT)
+            return
+        self.forget(viewer_id)
+        viewer = self._viewers[viewer_id] = _Viewer()
+        viewer.task = self._start(self._serve(viewer_id, viewer, offer))
+
+    def take_candidate(self, message: IceCandidate) -> None:
+        """Hand a viewer's candidate to its session."""
+        if message.client_id is None:
+            return
+        self._start(
+            self._peer.add_candidate(
+                message.client_id,
+                message.candidate,
+                message.sdp_mid,
+                message.sdp_m_line_index,
+            )
+        )
+
+    def send_candidate(self, event: CandidateGathered | EndOfCandidates) -> None:
+        """Send a candidate of ours, but never before the answer."""
+        viewer = self._viewers.get(event.viewer_id)
+        if viewer is None:
+            return
+        if isinstance(event, EndOfCandidates):
+            viewer.outgoing.put_nowait(None)
+            return
+        viewer.outgoing.put_nowait(
+            IceCandidate(
+                client_id=event.viewer_id,
+                candidate=event.candidate,
+                sdp_mid=event.sdp_mid,
+                sdp_m_line_index=event.sdp_m_line_index,
+            )
+        )
+
+    def forget(self, viewer_id: str) -> None:
+        """Drop what is under way for a viewer whose session has ended."""
+        viewer = self._viewers.pop(viewer_id, None)
+        if viewer is None or viewer.task is None:
+            return
+        # A session that ends while its own task closes it must not cancel that task.
+        if viewer.task is not asyncio.current_task():
+            viewer.task.cancel()
+
+    async def shutdown(self) -> None:
+        """Drop everything that is under way."""
+        self._viewers.clear()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _serve(self, viewer_id: str, viewer: _Viewer, offer: SdpOffer) -> None:
+        """Answer one offer, then send the candidates that its session gathers."""
+        if not await self._answer(viewer_id, offer):
+            return
+        while (candidate := await viewer.outgoing.get()) is not None:
+            try:
+                await self._connection.send(candidate)
+            except SignalingError as err:
+                _LOGGER.debug("Candidate for %s was not sent: %s", viewer_id, err)
+
+    async def _answer(self, viewer_id: str, offer: SdpOffer) -> bool:
+        """Answer one offer in time, or leave nothing behind."""
+        self._answering += 1
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN):
+                sdp = await self._peer.answer(viewer_id, offer.sdp, self._ice_servers())
+                await self._connection.send(offer.answer(sdp))
+        except OfferRefused as err:
+            _LOGGER.debug("Refused the offer of %s: %s", viewer_id, err.reason)
+            self._on_refused(viewer_id, err.reason)
+        except TimeoutError, SignalingError:
+            await self._peer.close(viewer_id, EndReason.NOT_DELIVERED)
+        else:
+            return True
+        finally:
+            self._answering -= 1
+        return False
+
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Run work until it ends or the desk shuts down."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
