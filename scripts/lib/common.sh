@@ -1,5 +1,5 @@
 # Shared by the scripts of this folder; sourced, never run.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # others use its variables
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 DEV="$ROOT/.dev"

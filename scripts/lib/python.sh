@@ -44,6 +44,7 @@ debian_sources() {
     [[ -r $keyring ]] && signed_by="[signed-by=$keyring] " && break
   done
   update_host_lists
+  # shellcheck disable=SC2016 # apt fills these in
   private_apt "$DEV/apt/host" indextargets \
     --format '$(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
     awk -v origin="$origin" '$1 == origin && $3 !~ /-/ && $4 == "main" { print $2 }' |
@@ -62,12 +63,14 @@ find_pip() {
     printf '%s\n' "$python" -m pip
     return
   fi
-  command -v apt-get >/dev/null || die "$python has no pip, and there is no apt to fetch one"
-  say "setup: fetching pip (python3-pip-whl)"
-  mkdir -p "$DEV/pip"
-  update_host_lists
-  (cd "$DEV/pip" && private_apt "$DEV/apt/host" download python3-pip-whl &&
-    dpkg -x ./*.deb .) >&2
+  if [[ ! -d "$DEV/pip/usr" ]]; then
+    command -v apt-get >/dev/null || die "$python has no pip, and there is no apt to fetch it"
+    say "setup: fetching pip (python3-pip-whl)"
+    mkdir -p "$DEV/pip"
+    update_host_lists
+    (cd "$DEV/pip" && private_apt "$DEV/apt/host" download python3-pip-whl &&
+      dpkg -x ./*.deb .) >&2
+  fi
   wheel=$(find "$DEV/pip/usr" -name 'pip-*.whl' | head -n 1)
   [[ -n $wheel ]] || die "python3-pip-whl holds no pip"
   printf '%s\n' "$python" "$wheel/pip"
@@ -147,7 +150,8 @@ find_python() {
   local candidate
   candidate=$(command -v "python$PYTHON_SERIES" || true)
   if [[ -n $candidate ]] && python_fits "$candidate"; then
-    PYTHON=$candidate
+    # It may be that of a virtual environment, which is not there to build upon.
+    PYTHON=$("$candidate" -c "import sys; print(sys._base_executable)")
     return
   fi
   for candidate in "$DEV/python/usr/bin/python$PYTHON_SERIES" \
