@@ -34,7 +34,6 @@ MANIFEST_REQUIRED = {
     "integration_type",
     "iot_class",
     "issue_tracker",
-    "loggers",
     "name",
     "requirements",
     "version",
@@ -42,6 +41,7 @@ MANIFEST_REQUIRED = {
 MANIFEST_ALLOWED = MANIFEST_REQUIRED | {
     "after_dependencies",
     "import_executor",
+    "loggers",
     "quality_scale",
     "single_config_entry",
 }
