@@ -26,7 +26,7 @@ class HomeAssistantClient:
         self._reader: asyncio.Task[None] | None = None
         self._ids = itertools.count(1)
         self._results: dict[int, asyncio.Future[Any]] = {}
-        self._events: dict[int, asyncio.Queue[Json]] = {}
+        self._events: dict[int, asyncio.Queue[Any]] = {}
 
     async def log_in(self, username: str, password: str) -> None:
         """Log in; on the first start, create the user as its owner.
@@ -173,10 +173,10 @@ class HomeAssistantClient:
     @asynccontextmanager
     async def subscribe(
         self, kind: str, **fields: object
-    ) -> AsyncIterator[asyncio.Queue[Json]]:
+    ) -> AsyncIterator[asyncio.Queue[Any]]:
         """Give the events of a subscription while it is open."""
         number = next(self._ids)
-        queue: asyncio.Queue[Json] = asyncio.Queue()
+        queue: asyncio.Queue[Any] = asyncio.Queue()
         self._events[number] = queue
         await self._command(number, kind, fields)
         try:
@@ -197,6 +197,20 @@ class HomeAssistantClient:
             config = await self.get("/api/config")
             if config["state"] != "RUNNING":
                 await events.get()
+
+    async def wait_for_entry(
+        self, entry_id: str, state: str = "loaded", *, timeout: float = 20
+    ) -> None:
+        """Wait until a config entry is in a state."""
+        async with (
+            asyncio.timeout(timeout),
+            self.subscribe("config_entries/subscribe") as changes,
+        ):
+            while True:
+                for change in await changes.get():
+                    entry = change["entry"]
+                    if entry["entry_id"] == entry_id and entry["state"] == state:
+                        return
 
     async def state(self, entity_id: str) -> Json:
         """Return an entity's state object."""

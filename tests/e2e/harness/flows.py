@@ -26,8 +26,13 @@ class Flow:
     async def start(
         cls, client: HomeAssistantClient, path: str, handler: object, **extra: object
     ) -> Self:
-        """Start a flow of a handler: a domain, an entry id, or (entry id, type)."""
+        """Start a flow of a handler: a domain, an entry id, or (entry id, type).
+
+        Raises FlowError when the flow ends before it has begun.
+        """
         answer = await client.post(path, {"handler": handler, **extra})
+        if answer["type"] == "abort":
+            raise FlowError(str(answer))
         return cls(client, path, answer)
 
     @property

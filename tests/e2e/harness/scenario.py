@@ -65,6 +65,7 @@ async def add_account(
     if stun_url:
         flow = await Flow.start(client, OPTIONS, entry_id)
         await flow.finish({"stun_server": stun_url})
+    await client.wait_for_entry(entry_id)
     return entry_id
 
 
