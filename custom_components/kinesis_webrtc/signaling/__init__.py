@@ -27,7 +27,6 @@ from .errors import (
     SignalingError,
     UnsupportedRegionError,
     VersionMismatchError,
-    translate,
 )
 from .ice import IceServerCache
 from .messages import (
@@ -55,6 +54,7 @@ from .models import (
     Role,
 )
 from .presign import presign
+from .translation import translate
 
 __all__ = [
     "MAX_PAYLOAD",

@@ -21,10 +21,10 @@ from .errors import (
     ClientLimitExceededError,
     ClockSkewError,
     UnsupportedRegionError,
-    translate,
 )
 from .models import Credentials
 from .presign import sign
+from .translation import translate
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -180,8 +180,8 @@ class AwsApi:
         key = (service, endpoint, patience)
         # Clients may be shared between threads, sessions may not.
         with self._lock:
-            if (client := self._clients.get(key)) is not None:
-                return client
+            if (known := self._clients.get(key)) is not None:
+                return known
             client: BaseClient = self._get_session().client(  # type: ignore[call-overload]
                 service,
                 endpoint_url=endpoint,

@@ -8,6 +8,7 @@ from typing import Any
 from .api import ALEXA_PATIENCE, ONCE, AwsApi, Execute
 from .backoff import Backoff
 from .clock import ServiceClock, utcnow
+from .endpoints import EndpointCache
 from .errors import (
     CannotConnectError,
     ResourceInUseError,
@@ -22,16 +23,9 @@ from .models import (
     IceServerConfig,
     Role,
 )
+from .partition import partition_of
 from .presign import presign
 
-# Partitions by the beginning of their regions' names; the suffixes of host names:
-# https://docs.aws.amazon.com/general/latest/gr/ak.html
-_PARTITIONS = (
-    ("cn-", "aws-cn", "amazonaws.com.cn"),
-    ("us-gov-", "aws-us-gov", "amazonaws.com"),
-    ("eusc-", "aws-eusc", "amazonaws.eu"),
-    ("", "aws", "amazonaws.com"),
-)
 _CONTROL_PLANE = "kinesisvideo"
 _SIGNALING = "kinesis-video-signaling"
 _DELETE_ATTEMPTS = 6
@@ -71,18 +65,18 @@ class SignalingClient:
             clock=self._clock,
             throttle_delay=poll_interval,
         )
-        self._endpoints: dict[tuple[str, Role], Endpoints] = {}
-        self._endpoint_locks: dict[tuple[str, Role], asyncio.Lock] = {}
+        self._endpoint_cache = EndpointCache(self._api)
+        self._partition = partition_of(region)
 
     @property
     def partition(self) -> str:
         """The region's partition, such as `aws` or `aws-cn`."""
-        return self._partition[1]
+        return self._partition.name
 
     @property
     def dns_suffix(self) -> str:
         """The partition's domain, such as `amazonaws.com`."""
-        return self._partition[2]
+        return self._partition.dns_suffix
 
     @property
     def stun_url(self) -> str:
@@ -93,10 +87,6 @@ class SignalingClient:
     def clock(self) -> ServiceClock:
         """The service's time; its `offset` is known after the first call."""
         return self._clock
-
-    @property
-    def _partition(self) -> tuple[str, str, str]:
-        return next(row for row in _PARTITIONS if self.region.startswith(row[0]))
 
     async def get_caller_account(self) -> str:
         """Return the id of the account that the credentials belong to."""
@@ -204,37 +194,11 @@ class SignalingClient:
 
     async def get_endpoints(self, arn: str, role: Role) -> Endpoints:
         """Return a channel's endpoints, asked for once until they are forgotten."""
-        key = (arn, role)
-        async with self._endpoint_locks.setdefault(key, asyncio.Lock()):
-            if (known := self._endpoints.get(key)) is not None:
-                return known
-            response = await self._control(
-                "GetSignalingChannelEndpoint",
-                {
-                    "ChannelARN": arn,
-                    "SingleMasterChannelEndpointConfiguration": {
-                        "Protocols": ["WSS", "HTTPS"],
-                        "Role": role.value,
-                    },
-                },
-            )
-            by_protocol = {
-                endpoint["Protocol"]: endpoint["ResourceEndpoint"]
-                for endpoint in response.get("ResourceEndpointList", ())
-            }
-            if not {"WSS", "HTTPS"} <= by_protocol.keys():
-                raise ServiceError(
-                    "endpoints are missing", operation="GetSignalingChannelEndpoint"
-                )
-            endpoints = Endpoints(wss=by_protocol["WSS"], https=by_protocol["HTTPS"])
-            self._endpoints[key] = endpoints
-            return endpoints
+        return await self._endpoint_cache.get(arn, role)
 
     def forget_endpoints(self, arn: str) -> None:
         """Ask for a channel's endpoints anew when they are needed next."""
-        for role in Role:
-            if endpoints := self._endpoints.pop((arn, role), None):
-                self._api.forget(endpoints.https)
+        self._endpoint_cache.forget(arn)
 
     async def presigned_url(
         self, arn: str, role: Role, *, client_id: str | None = None

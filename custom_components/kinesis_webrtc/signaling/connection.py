@@ -21,10 +21,10 @@ from .errors import (
     ResourceNotFoundError,
     ServiceError,
     SignalingError,
-    translate,
 )
 from .messages import Message, OutgoingMessage, encode
 from .models import Role
+from .translation import translate
 from .websocket import Websocket
 
 _LOGGER = logging.getLogger(__name__)

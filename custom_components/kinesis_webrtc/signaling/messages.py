@@ -122,7 +122,7 @@ def decode_payload(payload: str) -> Mapping[str, object] | str:
         return text
     content = _from_json(text)
     if not isinstance(content, dict):
-        raise ValueError("neither a JSON object nor SDP")
+        raise ValueError("neither a JSON object nor SDP")  # noqa: TRY004
     return content
 
 

@@ -111,5 +111,4 @@ def presign(
     _DatedQueryAuth(credentials, SIGNING_NAME, region, now or utcnow()).add_auth(
         request
     )
-    signed: str = request.url
-    return urlunsplit(urlsplit(signed)._replace(scheme=scheme))
+    return urlunsplit(urlsplit(str(request.url))._replace(scheme=scheme))
