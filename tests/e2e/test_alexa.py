@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from itertools import pairwise
 import re
 
 import pytest
@@ -10,11 +9,11 @@ import pytest_asyncio
 
 from .harness.alexa_lambda import AlexaLambda
 from .harness.camera import RtspCamera
-from .harness.clip import FRAMES
-from .harness.echo import Echo, Frames
+from .harness.echo import Echo
 from .harness.echo_offer import Era
 from .harness.emulator import Emulator
 from .harness.home_assistant import HomeAssistant
+from .harness.pictures import assert_pictures
 from .harness.scenario import SharedCamera
 
 # Amazon documents 6 s for the answer; a sample's author saw patience end after 3 s.
@@ -26,17 +25,6 @@ async def quiet(home: HomeAssistant) -> AsyncIterator[None]:
     """Fail every test after which Home Assistant's log has something against us."""
     yield
     home.log.assert_clean()
-
-
-def assert_pictures(frames: Frames, *, camera: int) -> None:
-    """Hold that all frames are the camera's, whole, and follow one another."""
-    assert frames.damaged == 0
-    assert frames.cameras == [camera]
-    assert (frames.width, frames.height) == (1920, 1080)
-    numbers = [number for number in frames.numbers if number is not None]
-    assert len(numbers) == len(frames.numbers)
-    steps = [(later - earlier) % FRAMES for earlier, later in pairwise(numbers)]
-    assert all(1 <= step <= 5 for step in steps), numbers
 
 
 async def wait_for_event(home: HomeAssistant, shared: SharedCamera, kind: str) -> None:
@@ -142,6 +130,12 @@ async def test_no_secret_is_in_the_log_even_at_debug_level(
         await echo.hang_up()
     passwords = re.findall(r"a=ice-pwd:(\S+)", echo.offer + answer)
     assert len(passwords) >= 2
+    ours = "custom_components.kinesis_webrtc"
+    assert [
+        record
+        for record in home.log.records
+        if record.level == "DEBUG" and record.logger.startswith(ours)
+    ]
     home.log.assert_without(
         [emulator.home_assistant.secret_access_key, "X-Amz-Signature=", *passwords]
     )

@@ -1,5 +1,6 @@
 """coturn as the relay and the STUN server of a channel."""
 
+from collections.abc import Sequence
 from pathlib import Path
 import re
 import signal
@@ -24,7 +25,7 @@ class Coturn(Process):
         relay_host: str | None = None,
         port: int | None = None,
         realm: str = "kinesisvideo",
-        arguments: tuple[str, ...] = (),
+        prefix: Sequence[str | Path] = (),
     ) -> None:
         self.host = host
         self.port = port or free_port()
@@ -33,6 +34,7 @@ class Coturn(Process):
         scratch = Path(self._scratch.name)
         super().__init__(
             [
+                *prefix,
                 "turnserver",
                 "-n",
                 "--no-cli",
@@ -49,7 +51,6 @@ class Coturn(Process):
                 "--use-auth-secret",
                 f"--static-auth-secret={secret}",
                 "--allow-loopback-peers",
-                *arguments,
             ],
             name="coturn",
             # It handles SIGTERM only at its next timer; nothing of it must be saved.

@@ -1,0 +1,23 @@
+"""What decoded pictures must be to count as the camera's."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from .clip import FRAMES
+from .echo import Frames
+
+
+def assert_pictures(frames: Frames, *, camera: int) -> None:
+    """Hold that all frames are the camera's, whole, and follow one another."""
+    assert frames.damaged == 0
+    assert frames.cameras == [camera]
+    assert (frames.width, frames.height) == (1920, 1080)
+    assert_moving(frames.numbers)
+
+
+def assert_moving(numbers: Sequence[int | None]) -> None:
+    """Hold that every frame could be read and comes soon after the one before."""
+    read = [number for number in numbers if number is not None]
+    assert len(read) == len(numbers), numbers
+    steps = [(later - earlier) % FRAMES for earlier, later in pairwise(read)]
+    assert all(1 <= step <= 5 for step in steps), numbers
