@@ -1,6 +1,7 @@
 """What the integration's modules say, as far as texts are concerned."""
 
 import ast
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,11 +21,39 @@ class Code:
 def read_code(folder: Path) -> Code:
     """Read all modules."""
     code = Code()
-    for path in sorted(folder.rglob("*.py")):
+    modules = {
+        path: ast.parse(path.read_text(encoding="utf-8"), str(path))
+        for path in sorted(folder.rglob("*.py"))
+    }
+    for tree in modules.values():
+        inline_constants(tree, modules.values())
+    for path, tree in modules.items():
         module = path.relative_to(folder).as_posix()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), module)):
+        for node in ast.walk(tree):
             read_node(node, path.stem, module, code)
     return code
+
+
+def inline_constants(tree: ast.Module, modules: Iterable[ast.Module]) -> None:
+    """Put texts in place of the names that modules give them, as in const.py."""
+    constants: dict[str, str] = {}
+    for module in modules:
+        for node in module.body:
+            match node:
+                case (
+                    ast.Assign(
+                        targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))
+                    )
+                    | ast.AnnAssign(
+                        target=ast.Name(id=name), value=ast.Constant(value=str(text))
+                    )
+                ):
+                    constants[name] = text
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call):
+            for item in call.keywords:
+                if isinstance(item.value, ast.Name) and item.value.id in constants:
+                    item.value = ast.Constant(constants[item.value.id])
 
 
 def read_node(node: ast.AST, stem: str, module: str, code: Code) -> None:
@@ -40,6 +69,15 @@ def read_node(node: ast.AST, stem: str, module: str, code: Code) -> None:
             code.steps.add(name.removeprefix("async_step_"))
             if name == "_attr_translation_key" and (key := text_of(node.value)):
                 code.keys.append((section_of_entity(stem), key, None, at(module, node)))
+        case ast.ClassDef(name=name, body=body) if name.endswith("Error"):
+            # An exception's class names its text.
+            for item in body:
+                match item:
+                    case ast.Assign(
+                        targets=[ast.Name(id="key")],
+                        value=ast.Constant(value=str(key)),
+                    ):
+                        code.keys.append(("exceptions", key, None, at(module, item)))
         case ast.Dict(
             keys=[ast.Constant(value="base")], values=[ast.Constant(value=str(key))]
         ):
@@ -64,7 +102,13 @@ def read_call(call: ast.Call, stem: str, module: str, code: Code) -> None:
     errors = arguments.get("errors")
     if name == "async_show_form" and isinstance(errors, ast.Dict):
         code.errors |= {key for value in errors.values if (key := text_of(value))}
-    if (key := text_of(arguments.get("translation_key"))) is None:
+    section = section_of_entity(stem)
+    key = text_of(arguments.get("translation_key"))
+    if key is None:
+        key = text_of(arguments.get("key"))
+        if key and section != "entity":
+            # The entity's base class makes it the translation key.
+            code.keys.append((section, key, None, at(module, call)))
         return
     placeholders: set[str] | None = set()
     given = arguments.get("translation_placeholders")
@@ -76,12 +120,9 @@ def read_call(call: ast.Call, stem: str, module: str, code: Code) -> None:
         section = "issues"
     elif name.endswith("SelectorConfig"):
         section = "selector"
-    elif name.endswith("Description") or name == "DeviceInfo":
-        section = section_of_entity(stem)
-    else:
+    elif not name.endswith("Description"):
         section = "exceptions"
-    if name != "DeviceInfo":
-        code.keys.append((section, key, placeholders, at(module, call)))
+    code.keys.append((section, key, placeholders, at(module, call)))
 
 
 def section_of_entity(stem: str) -> str:
