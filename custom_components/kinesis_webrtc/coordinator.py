@@ -89,8 +89,8 @@ class AccountRuntime:
         """
         async with self.lock:
             for subentry_id, camera in list(self.shared_cameras.items()):
-                if subentry := entry.subentries.get(subentry_id):
-                    await camera.async_update(subentry)
+                if subentry_id in entry.subentries:
+                    await camera.async_update()
                     continue
                 del self.shared_cameras[subentry_id]
                 await camera.async_stop()

@@ -70,6 +70,8 @@ class SharedCamera:
     ) -> None:
         """Bind a subentry's camera and channel; nothing is started."""
         self.subentry = subentry
+        self._title = subentry.title
+        self._data = subentry.data
         self.connected = False
         self._hass = hass
         self._entry = entry
@@ -83,7 +85,7 @@ class SharedCamera:
 
     def _bind(self) -> None:
         """Make the parts that the subentry's data decide."""
-        channel_arn = self.subentry.data[CONF_CHANNEL_ARN]
+        channel_arn = self._data[CONF_CHANNEL_ARN]
         self.ice_servers = IceServerCache(client=self._client, channel_arn=channel_arn)
         self.peer = MasterPeer(
             source=CameraSource(
@@ -109,7 +111,7 @@ class SharedCamera:
     @property
     def sharing(self) -> bool:
         """Return whether the user wants the camera shared."""
-        return bool(self.subentry.data.get(CONF_SHARING, True))
+        return bool(self._data.get(CONF_SHARING, True))
 
     @property
     def viewers(self) -> int:
@@ -151,13 +153,17 @@ class SharedCamera:
         self.connected = False
         self._async_changed()
 
-    async def async_update(self, subentry: ConfigSubentry) -> None:
-        """Follow a changed subentry, and touch only what the change is about."""
-        previous, self.subentry = self.subentry, subentry
-        if subentry.title != previous.title:
+    async def async_update(self) -> None:
+        """Follow the changed subentry, and touch only what the change is about.
+
+        Home Assistant changes a subentry in place.
+        """
+        if self.subentry.title != self._title:
+            self._title = self.subentry.title
             self._async_rename_device()
-        if subentry.data == previous.data:
+        if self.subentry.data == self._data:
             return
+        self._data = self.subentry.data
         await self.async_stop()
         self._bind()
         self.async_start()
@@ -249,8 +255,8 @@ class SharedCamera:
     def _async_rename_device(self) -> None:
         """Give the device the subentry's new title."""
         registry = dr.async_get(self._hass)
-        device = registry.async_get_device(
-            identifiers={(DOMAIN, self.subentry.subentry_id)}
+        device = registry.async_get_device_by_identifier(
+            (DOMAIN, self.subentry.subentry_id), self._entry.entry_id
         )
         if device is not None:
             registry.async_update_device(device.id, name=self.subentry.title)

@@ -1,0 +1,106 @@
+"""A camera's stream is looked up when it is needed."""
+
+from collections.abc import AsyncGenerator
+from unittest.mock import patch
+
+from homeassistant.components import camera as camera_component
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import entity_registry as er
+import pytest
+
+from custom_components.kinesis_webrtc.camera_source import CameraSource
+from custom_components.kinesis_webrtc.peer import SourceError, StreamUrl
+
+MODULE = "custom_components.kinesis_webrtc.camera_source"
+
+
+class StreamingCamera(camera_component.Camera):
+    """A camera with a stream."""
+
+    def __init__(self, url: str | None) -> None:
+        super().__init__()
+        self.url = url
+
+    async def stream_source(self) -> str | None:
+        return self.url
+
+
+@pytest.fixture
+async def streaming() -> AsyncGenerator[StreamingCamera]:
+    camera = StreamingCamera("rtsp://camera/main")
+    with (
+        patch(f"{MODULE}.get_camera_from_entity_id", return_value=camera),
+        patch(f"{MODULE}.async_get_stream_source", side_effect=lambda *_: camera.url),
+    ):
+        yield camera
+
+
+async def test_gives_the_stream_with_the_cameras_own_options(
+    hass: HomeAssistant, camera: er.RegistryEntry, streaming: StreamingCamera
+) -> None:
+    streaming.stream_options = {
+        "rtsp_transport": "udp",
+        "use_wallclock_as_timestamps": True,
+        "extra_part_wait_time": 1.0,
+    }
+
+    assert await CameraSource(hass=hass, camera=camera.id).resolve() == StreamUrl(
+        url="rtsp://camera/main",
+        options={"rtsp_transport": "udp", "use_wallclock_as_timestamps": "1"},
+    )
+
+
+async def test_follows_a_camera_that_was_renamed(
+    hass: HomeAssistant,
+    camera: er.RegistryEntry,
+    entity_registry: er.EntityRegistry,
+    streaming: StreamingCamera,
+) -> None:
+    source = CameraSource(hass=hass, camera=camera.id)
+    entity_registry.async_update_entity(
+        camera.entity_id, new_entity_id="camera.renamed"
+    )
+
+    with patch(
+        f"{MODULE}.async_get_stream_source", return_value="rtsp://camera/main"
+    ) as get:
+        await source.resolve()
+
+    assert get.call_args.args[1] == "camera.renamed"
+
+
+async def test_takes_a_camera_that_is_not_registered(
+    hass: HomeAssistant, streaming: StreamingCamera
+) -> None:
+    source = CameraSource(hass=hass, camera="camera.from_yaml")
+
+    assert (await source.resolve()).url == "rtsp://camera/main"
+
+
+async def test_says_why_there_is_no_stream(
+    hass: HomeAssistant,
+    camera: er.RegistryEntry,
+    entity_registry: er.EntityRegistry,
+    streaming: StreamingCamera,
+) -> None:
+    source = CameraSource(hass=hass, camera=camera.id)
+
+    streaming.url = None
+    with pytest.raises(SourceError) as raised:
+        await source.resolve()
+    assert raised.value.reason == "no_stream"
+
+    with (
+        patch(
+            f"{MODULE}.get_camera_from_entity_id", side_effect=HomeAssistantError("off")
+        ),
+        pytest.raises(SourceError) as raised,
+    ):
+        await source.resolve()
+    assert raised.value.reason == "camera_off"
+
+    entity_registry.async_remove(camera.entity_id)
+    with pytest.raises(SourceError) as raised:
+        await source.resolve()
+    assert raised.value.reason == "camera_removed"
