@@ -91,7 +91,11 @@ class Front:
         handlers: Mapping[str, Handler],
     ) -> web.Response:
         operation = operations_by_path(model).get(signed.path)
-        if operation is None or operation.name not in handlers:
+        if (
+            operation is None
+            or operation.name not in handlers
+            or request.method != "POST"
+        ):
             return _json_error(
                 ApiError("UnknownOperationException", "Unknown operation.", 404)
             )
@@ -158,7 +162,7 @@ class Front:
     ) -> R | web.Response:
         self._state.journal.count_call(operation)
         try:
-            for fault in self._state.faults.take(
+            for fault in self._state.faults.take_for_call(
                 operation, self._channel_name(endpoint, signed)
             ):
                 if await self._fail(request, fault):
@@ -242,6 +246,7 @@ def _json_error(refused: ApiError) -> web.Response:
 
 def _xml_error(refused: ApiError) -> web.Response:
     code = refused.code.removesuffix("Exception")
+    code = "Throttling" if code == "ClientLimitExceeded" else code
     return web.Response(
         text=sts.error_response(code, refused.message, refused.status),
         status=refused.status,

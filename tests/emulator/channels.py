@@ -62,14 +62,14 @@ class ChannelStore:
         partition: str,
         limits: Limits,
         behaviour: Behaviour,
-        on_deleted: Callable[[Channel], None],
+        on_change: Callable[[Channel], None],
     ) -> None:
         """Begin without channels."""
         self.region = region
         self.partition = partition
         self._limits = limits
         self._behaviour = behaviour
-        self._on_deleted = on_deleted
+        self._on_change = on_change
         self._channels: dict[str, Channel] = {}
         self._timers: set[asyncio.TimerHandle] = set()
 
@@ -161,6 +161,10 @@ class ChannelStore:
             lambda: self._forget(channel),
         )
 
+    def __contains__(self, channel: object) -> bool:
+        """Whether a channel has not been deleted."""
+        return channel in self._channels.values()
+
     def close(self) -> None:
         """Stop all pending changes."""
         for timer in self._timers:
@@ -181,10 +185,11 @@ class ChannelStore:
     def _activate(self, channel: Channel) -> None:
         if channel.status != "DELETING":
             channel.status = "ACTIVE"
+        self._on_change(channel)
 
     def _forget(self, channel: Channel) -> None:
         self._channels.pop(channel.arn, None)
-        self._on_deleted(channel)
+        self._on_change(channel)
 
     def _later(self, delay: float, change: Callable[[], None]) -> None:
         if delay <= 0:

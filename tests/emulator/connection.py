@@ -88,6 +88,9 @@ class Connection:
         """Begin the closing handshake; cut if the client does not finish it."""
         if self.closing:
             return
+        if self.half_open:
+            self.closing = True
+            return
         self._write(_frame(_CLOSE, struct.pack("!H", code) + reason.encode()))
         self.closing = True
         self._later(_CLOSE_TIMEOUT, self.cut)

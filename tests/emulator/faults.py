@@ -26,6 +26,12 @@ class FaultKind(StrEnum):
     """The payload is delivered as base64 of something else."""
 
 
+_OF_MESSAGES = frozenset(
+    {FaultKind.DELAY, FaultKind.DUPLICATE, FaultKind.SWALLOW, FaultKind.GARBLE}
+)
+_OF_CALLS = frozenset(FaultKind) - _OF_MESSAGES | {FaultKind.DELAY}
+
+
 @dataclass(kw_only=True)
 class Fault:
     """One fault: what it is, what it hits, how often.
@@ -86,8 +92,21 @@ class Faults:
         """Switch all faults off."""
         self._faults.clear()
 
-    def take(self, operation: str, channel: str | None = None) -> list[Fault]:
-        """Return what hits this call or message, and count it."""
-        hits = [fault for fault in self._faults if fault.hits(operation, channel)]
+    def take_for_call(self, operation: str, channel: str | None) -> list[Fault]:
+        """Return what hits this call or upgrade, and count it."""
+        return self._take(_OF_CALLS, operation, channel)
+
+    def take_for_message(self, message_type: str, channel: str) -> list[Fault]:
+        """Return what hits this message, and count it."""
+        return self._take(_OF_MESSAGES, message_type, channel)
+
+    def _take(
+        self, kinds: frozenset[FaultKind], operation: str, channel: str | None
+    ) -> list[Fault]:
+        hits = [
+            fault
+            for fault in self._faults
+            if fault.kind in kinds and fault.hits(operation, channel)
+        ]
         self._faults = [fault for fault in self._faults if fault.count != 0]
         return hits

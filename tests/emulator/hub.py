@@ -3,7 +3,7 @@
 import asyncio
 import base64
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from . import envelope
 from .channels import Channel
@@ -12,43 +12,10 @@ from .envelope import SDP_TYPES, Envelope, NotAnEnvelopeError
 from .errors import ApiError, limit_exceeded
 from .faults import FaultKind
 from .journal import SeenMessage
+from .room import Answer, Message, Room
 from .state import Role, State
 
 _GARBLE = base64.b64encode(b'{"type": "offer", "sdp": 1').decode()
-
-type Answer = asyncio.Future[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """A message on its way; sender and recipient are None for the master.
-
-    expires: loop time. answer: where SendAlexaOfferToMaster waits.
-    """
-
-    type: str
-    sender: str | None
-    recipient: str | None
-    payload: str = field(repr=False)
-    expires: float
-    answer: Answer | None = None
-
-
-class Room:
-    """What belongs to one channel."""
-
-    def __init__(self) -> None:
-        """Begin empty."""
-        self.master: Connection | None = None
-        self.viewers: dict[str, Connection] = {}
-        self.all: set[Connection] = set()
-        self.stored: defaultdict[str | None, list[Message]] = defaultdict(list)
-        self.answers: defaultdict[str, list[Answer]] = defaultdict(list)
-
-    def connection_of(self, client_id: str | None) -> Connection | None:
-        """Return where a message for a viewer, or for the master, has to go."""
-        found = self.master if client_id is None else self.viewers.get(client_id)
-        return None if found is None or found.closing else found
 
 
 class Hub:
@@ -66,25 +33,16 @@ class Hub:
 
     def has_place(self, channel: Channel, client_id: str) -> bool:
         """Whether another viewer may come; one who comes again always may."""
-        viewers = self.room(channel).viewers
-        return client_id in viewers or len(viewers) < self._state.limits.viewers
+        return self.room(channel).has_place(client_id, self._state.limits.viewers)
 
     def join(self, connection: Connection) -> None:
         """Put a connection in its predecessor's place and deliver what waits."""
         room = self.room(connection.channel)
-        room.all.add(connection)
-        if connection.role is Role.MASTER:
-            displaced, room.master = room.master, connection
-            target = None
-        else:
-            target = connection.client_id
-            assert target is not None
-            displaced = room.viewers.get(target)
-            room.viewers[target] = connection
+        displaced = room.place(connection)
         if displaced is not None:
             self._displace(displaced)
         now = asyncio.get_running_loop().time()
-        for message in room.stored.pop(target, []):
+        for message in room.stored.pop(connection.client_id, []):
             if message.expires > now:
                 self._deliver(connection, message)
             else:
@@ -94,13 +52,7 @@ class Hub:
     def leave(self, connection: Connection) -> None:
         """Forget a connection that has ended."""
         connection.stop_timers()
-        room = self.room(connection.channel)
-        room.all.discard(connection)
-        if room.master is connection:
-            room.master = None
-        client_id = connection.client_id
-        if client_id is not None and room.viewers.get(client_id) is connection:
-            del room.viewers[client_id]
+        self.room(connection.channel).remove(connection)
         self._state.journal.notify()
 
     def receive(self, connection: Connection, text: str) -> None:
@@ -181,7 +133,7 @@ class Hub:
             answer=answer,
         )
         copies, delay = 1, 0.0
-        for fault in self._state.faults.take(kind, channel.name):
+        for fault in self._state.faults.take_for_message(kind, channel.name):
             match fault.kind:
                 case FaultKind.SWALLOW:
                     copies = 0
@@ -205,12 +157,7 @@ class Hub:
         for timer in self._delayed:
             timer.cancel()
         for room in self._rooms.values():
-            for connection in list(room.all):
-                connection.cut()
-            for message in [m for box in room.stored.values() for m in box]:
-                _cancel(message.answer)
-            for answer in [a for waiting in room.answers.values() for a in waiting]:
-                _cancel(answer)
+            room.close()
 
     def close_channel(self, channel: Channel) -> None:
         """End the connections of a channel that has been deleted."""
@@ -257,31 +204,19 @@ class Hub:
 
     def _route(self, channel: Channel, message: Message) -> None:
         room = self.room(channel)
-        if message.recipient is not None and message.type == "SDP_ANSWER":
-            for answer in room.answers[message.recipient]:
-                if not answer.done():
-                    answer.set_result(message.payload)
-                    self._note(channel, message, "answered")
-                    return
+        if room.resolve(message):
+            self._note(channel, message, "answered")
+            return
         connection = room.connection_of(message.recipient)
         if connection is not None:
             self._deliver(connection, message)
             return
-        box = room.stored[message.recipient]
-        if message.type in SDP_TYPES:
-            for old in [m for m in box if m.type in SDP_TYPES]:
-                if old.sender == message.sender:
-                    box.remove(old)
-                    self._note(channel, old, "replaced")
-        box.append(message)
+        for old in room.store(message):
+            self._note(channel, old, "replaced")
         self._note(channel, message, "stored")
 
     def _deliver(self, connection: Connection, message: Message) -> None:
-        room = self.room(connection.channel)
-        if message.answer is not None and message.sender is not None:
-            waiting = room.answers[message.sender]
-            if message.answer not in waiting:
-                waiting.append(message.answer)
+        self.room(connection.channel).expect(message)
         connection.send_text(
             envelope.delivery(message.type, message.payload, message.sender)
         )
@@ -290,9 +225,13 @@ class Hub:
         self._note(connection.channel, message, "delivered")
 
     def _delay(self, delay: float, channel: Channel, message: Message) -> None:
-        timer = asyncio.get_running_loop().call_later(
-            delay, self._route, channel, message
-        )
+        timer: asyncio.TimerHandle
+
+        def due() -> None:
+            self._delayed.discard(timer)
+            self._route(channel, message)
+
+        timer = asyncio.get_running_loop().call_later(delay, due)
         self._delayed.add(timer)
 
     def _note(self, channel: Channel, message: Message, outcome: str) -> None:
@@ -325,8 +264,3 @@ class Hub:
                 outcome=outcome,
             )
         )
-
-
-def _cancel(answer: Answer | None) -> None:
-    if answer is not None:
-        answer.cancel()

@@ -69,7 +69,7 @@ class KvsEmulator:
                 partition=partition,
                 limits=self.limits,
                 behaviour=self.behaviour,
-                on_deleted=self._on_deleted,
+                on_change=self._on_channel_change,
             ),
         )
         for user in users:
@@ -258,8 +258,10 @@ class KvsEmulator:
         name = host.rpartition(":")[0] if not host.endswith("]") else host
         return f"{scheme}://{name or host}:{port}"
 
-    def _on_deleted(self, channel: Channel) -> None:
-        self._hub.close_channel(channel)
+    def _on_channel_change(self, channel: Channel) -> None:
+        if channel not in self._state.channels:
+            self._hub.close_channel(channel)
+        self.journal.notify()
 
 
 def _in_url(host: str) -> str:

@@ -1,0 +1,338 @@
+"""Connections: who gets one, who keeps it, how it ends."""
+
+import asyncio
+
+import aiohttp
+from aiohttp import WSMsgType
+import pytest
+from yarl import URL
+
+from . import KvsEmulator, Limits
+from .conftest import Aws, call, encoded
+
+
+async def test_a_master_and_a_viewer_exchange_messages(aws: Aws, arn: str) -> None:
+    master = await aws.connect(arn)
+    viewer = await aws.connect(arn, "viewer-1")
+    await viewer.send(action="SDP_OFFER", messagePayload=encoded("offer"))
+    assert await master.receive() == {
+        "messagePayload": encoded("offer"),
+        "messageType": "SDP_OFFER",
+        "senderClientId": "viewer-1",
+    }
+    await master.send(
+        action="SDP_ANSWER",
+        messagePayload=encoded("answer"),
+        recipientClientId="viewer-1",
+    )
+    assert await viewer.receive() == {
+        "messagePayload": encoded("answer"),
+        "messageType": "SDP_ANSWER",
+    }
+
+
+async def test_a_master_may_name_itself(aws: Aws, arn: str) -> None:
+    endpoint = (await aws.endpoints(arn, "MASTER"))["WSS"]
+    await aws.open(aws.sign(endpoint, arn, "MASTER"))
+    await aws.emulator.wait_for_master(arn)
+
+
+@pytest.mark.parametrize(
+    "client_id", [None, "", "with space", "a" * 257, "AWS_viewer", "aws_viewer", "ä"]
+)
+async def test_a_viewer_needs_a_proper_id(
+    aws: Aws, arn: str, client_id: str | None
+) -> None:
+    endpoint = (await aws.endpoints(arn, "VIEWER"))["WSS"]
+    refused = await aws.refused(aws.sign(endpoint, arn, client_id))
+    assert refused[:2] == (400, "InvalidArgumentException")
+
+
+async def test_the_channel_must_be_the_endpoints_own(
+    aws: Aws, arn: str, emulator: KvsEmulator
+) -> None:
+    endpoint = (await aws.endpoints(arn, "MASTER"))["WSS"]
+    other = emulator.create_channel("other").arn
+    invalid = (400, "InvalidArgumentException")
+    assert (await aws.refused(aws.sign(endpoint, other)))[:2] == invalid
+    assert (await aws.refused(aws.sign(endpoint, "nonsense")))[:2] == invalid
+    assert (await aws.refused(aws.sign(endpoint, "")))[:2] == invalid
+
+
+async def test_a_channel_that_is_gone_is_not_found(
+    aws: Aws, arn: str, emulator: KvsEmulator
+) -> None:
+    url = await aws.url(arn)
+    connected = await aws.open(url)
+    emulator.delete_channel(arn)
+    assert await connected.closed() == 1001
+    refused = await aws.refused(url)
+    assert refused[:2] == (404, "ResourceNotFoundException")
+
+
+async def test_a_plain_get_is_no_connection(aws: Aws, arn: str) -> None:
+    async with aws.session.get(await aws.url(arn)) as response:
+        assert response.status == 400
+
+
+async def test_a_refused_upgrade_tells_the_time(aws: Aws, arn: str) -> None:
+    endpoint = (await aws.endpoints(arn, "MASTER"))["WSS"]
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await aws.open(URL(endpoint))
+    assert caught.value.status == 403
+    assert caught.value.headers
+    assert "Date" in caught.value.headers
+
+
+async def test_there_are_at_most_ten_viewers(aws: Aws, arn: str) -> None:
+    endpoint = (await aws.endpoints(arn))["WSS"]
+    viewers = [
+        await aws.open(aws.sign(endpoint, arn, f"viewer-{number}"))
+        for number in range(10)
+    ]
+    refused = await aws.refused(aws.sign(endpoint, arn, "viewer-10"))
+    assert refused[:2] == (400, "ClientLimitExceededException")
+    # Who is there already may come again.
+    await aws.open(aws.sign(endpoint, arn, "viewer-3"))
+    await viewers[0].socket.close()
+    await aws.emulator.wait_for(lambda: len(aws.emulator.viewers(arn)) < 10)
+    await aws.open(aws.sign(endpoint, arn, "viewer-10"))
+
+
+async def test_there_are_at_most_three_connects_in_a_second(aws: Aws) -> None:
+    async with KvsEmulator() as strict:
+        client = Aws(strict, aws.session)
+        arn = strict.create_channel("busy").arn
+        for role, client_id in (("MASTER", None), ("VIEWER", "viewer")):
+            endpoint = (await client.endpoints(arn, role))["WSS"]
+            for _ in range(3):
+                await client.open(client.sign(endpoint, arn, client_id))
+            refused = await client.refused(client.sign(endpoint, arn, client_id))
+            assert refused[:2] == (400, "ClientLimitExceededException")
+
+
+async def test_a_newer_viewer_replaces_the_one_with_its_id(aws: Aws, arn: str) -> None:
+    master = await aws.connect(arn)
+    old = await aws.connect(arn, "viewer")
+    new = await aws.connect(arn, "viewer")
+    assert await old.closed() == 1001
+    await master.send(
+        action="SDP_ANSWER", messagePayload=encoded(), recipientClientId="viewer"
+    )
+    assert (await new.receive())["messageType"] == "SDP_ANSWER"
+    assert list(aws.emulator.viewers(arn)) == ["viewer"]
+
+
+async def test_a_displaced_master_is_deaf(aws: Aws, arn: str) -> None:
+    old, viewer = await aws.connect(arn), await aws.connect(arn, "viewer")
+    new = await aws.connect(arn)
+    await viewer.send(action="SDP_OFFER", messagePayload=encoded())
+    assert (await new.receive())["senderClientId"] == "viewer"
+    await old.socket.ping(b"alive?")
+    await old.send(
+        action="SDP_ANSWER",
+        messagePayload=encoded("late"),
+        recipientClientId="viewer",
+        correlationId="late-1",
+    )
+    status = (await old.receive())["statusResponse"]
+    assert status["correlationId"] == "late-1"
+    assert not old.socket.closed
+    await new.send(
+        action="SDP_ANSWER", messagePayload=encoded("new"), recipientClientId="viewer"
+    )
+    assert (await viewer.receive())["messagePayload"] == encoded("new")
+
+
+async def test_a_displaced_master_may_be_closed(
+    aws: Aws, arn: str, emulator: KvsEmulator
+) -> None:
+    emulator.behaviour.displaced_master = "close"
+    old = await aws.connect(arn)
+    new = await aws.connect(arn)
+    assert await old.closed() == 1001
+    viewer = await aws.connect(arn, "viewer")
+    await viewer.send(action="SDP_OFFER", messagePayload=encoded())
+    await new.receive()
+
+
+async def test_a_displaced_master_may_be_allowed_to_finish(
+    aws: Aws, arn: str, emulator: KvsEmulator
+) -> None:
+    emulator.behaviour.displaced_master_may_send = True
+    old, viewer = await aws.connect(arn), await aws.connect(arn, "viewer")
+    await aws.connect(arn)
+    await old.send(
+        action="SDP_ANSWER", messagePayload=encoded(), recipientClientId="viewer"
+    )
+    assert (await viewer.receive())["messageType"] == "SDP_ANSWER"
+
+
+async def test_two_channels_know_nothing_of_each_other(
+    aws: Aws, arn: str, emulator: KvsEmulator
+) -> None:
+    other = emulator.create_channel("other").arn
+    first, second = await aws.connect(arn), await aws.connect(other)
+    viewer = await aws.connect(other, "viewer")
+    await viewer.send(action="SDP_OFFER", messagePayload=encoded())
+    assert (await second.receive())["senderClientId"] == "viewer"
+    assert emulator.master(arn)
+    with pytest.raises(TimeoutError):
+        await first.socket.receive(timeout=0.05)
+
+
+async def test_an_idle_connection_is_closed(
+    aws: Aws, arn: str, emulator: KvsEmulator
+) -> None:
+    emulator.limits.idle_timeout = 0.2
+    silent = await aws.connect(arn)
+    assert await silent.closed() == 1001
+
+
+async def test_pings_and_pongs_keep_a_connection(
+    aws: Aws, arn: str, emulator: KvsEmulator
+) -> None:
+    emulator.limits.idle_timeout = 0.4
+    socket = (await aws.connect(arn)).socket
+    loop = asyncio.get_running_loop()
+    end = loop.time() + 0.8
+    while loop.time() < end:
+        await socket.pong() if loop.time() < end - 0.4 else await socket.ping()
+        with pytest.raises(TimeoutError):
+            await socket.receive(timeout=0.1)
+    assert emulator.master(arn)
+
+    emulator.behaviour.pings_keep_alive = False
+    await socket.ping()
+    message = await socket.receive(timeout=2)
+    assert message.type is WSMsgType.CLOSE
+
+
+async def test_a_connection_lasts_an_hour_at_most(
+    aws: Aws, arn: str, emulator: KvsEmulator
+) -> None:
+    emulator.limits.update({"connection_duration": 0.4, "go_away_grace": 0.2})
+    announced = await aws.connect(arn)
+    assert await announced.receive() == {"messageType": "GO_AWAY"}
+    assert await announced.closed() == 1001
+
+    emulator.behaviour.go_away_before_close = False
+    unannounced = await aws.connect(arn)
+    assert await unannounced.closed() == 1001
+
+
+async def test_going_away_leaves_time_to_replace_the_connection(
+    aws: Aws, arn: str, emulator: KvsEmulator
+) -> None:
+    old = await aws.connect(arn)
+    (await emulator.wait_for_master(arn)).go_away(grace=0.3)
+    assert await old.receive() == {"messageType": "GO_AWAY"}
+    new = await aws.connect(arn)
+    assert await old.closed() == 1001
+    assert emulator.master(arn)
+    assert not new.socket.closed
+
+
+async def test_ice_servers_may_be_said_to_leave(
+    aws: Aws, arn: str, emulator: KvsEmulator
+) -> None:
+    master = await aws.connect(arn)
+    (await emulator.wait_for_master(arn)).reconnect_ice_server()
+    assert await master.receive() == {"messageType": "RECONNECT_ICE_SERVER"}
+
+
+async def test_a_connection_may_be_cut_or_closed_with_any_code(
+    aws: Aws, arn: str, emulator: KvsEmulator
+) -> None:
+    cut = await aws.connect(arn)
+    (await emulator.wait_for_master(arn)).cut()
+    assert await cut.closed() == 1006
+    await emulator.wait_for(lambda: not emulator.connections(arn))
+    closed = await aws.connect(arn)
+    (await emulator.wait_for_master(arn)).close(4000, "for a reason")
+    assert await closed.closed() == 4000
+
+
+async def test_a_client_that_does_not_finish_closing_is_cut(
+    aws: Aws, arn: str, emulator: KvsEmulator
+) -> None:
+    socket = await aws.connect(arn)
+    connection = await emulator.wait_for_master(arn)
+    connection.close()
+    connection.close()
+    assert emulator.master(arn) is None
+    await emulator.wait_for(lambda: not emulator.connections(arn))
+    await socket.closed()
+
+
+async def test_a_half_open_connection_is_silent(
+    aws: Aws, arn: str, emulator: KvsEmulator
+) -> None:
+    emulator.limits.idle_timeout = 0.3
+    url = await aws.url(arn)
+    async with aws.session.ws_connect(url, autoping=False) as socket:
+        connection = await emulator.wait_for_master(arn)
+        await socket.ping()
+        assert (await socket.receive(timeout=2)).type is WSMsgType.PONG
+        connection.make_half_open()
+        await socket.ping()
+        connection.send_text("lost")
+        with pytest.raises(TimeoutError):
+            await socket.receive(timeout=0.6)
+        # The service has found it idle by now, and the client cannot know.
+        assert emulator.master(arn) is None
+        connection.cut()
+
+
+async def test_raw_bytes_and_long_frames_are_possible(
+    aws: Aws, arn: str, emulator: KvsEmulator
+) -> None:
+    socket = (await aws.connect(arn)).socket
+    connection = await emulator.wait_for_master(arn)
+    for text in ("x" * 125, "y" * 126, "z" * 70_000):
+        connection.send_text(text)
+        assert await socket.receive_str(timeout=2) == text
+    connection.send_raw(b"\x81\x05hello")
+    assert await socket.receive_str(timeout=2) == "hello"
+    connection.send_raw(b"\xff\xff not a frame")
+    message = await socket.receive(timeout=2)
+    assert message.type is WSMsgType.ERROR
+
+
+async def test_messages_may_come_in_fragments(
+    aws: Aws, arn: str, emulator: KvsEmulator
+) -> None:
+    emulator.behaviour.frame_size = 100
+    master, viewer = await aws.connect(arn), await aws.connect(arn, "viewer")
+    payload = encoded("x" * 7000)
+    await viewer.send(action="SDP_OFFER", messagePayload=payload)
+    assert (await master.receive())["messagePayload"] == payload
+
+
+async def test_an_outage_cuts_and_refuses_until_it_ends(
+    aws: Aws, arn: str, emulator: KvsEmulator
+) -> None:
+    url = await aws.url(arn)
+    socket = await aws.open(url)
+    await emulator.wait_for_master(arn)
+    await emulator.go_offline()
+    assert await socket.closed() == 1006
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await aws.open(url)
+    await emulator.go_online()
+    await aws.open(url)
+    await call(aws.control.describe_signaling_channel, ChannelARN=arn)
+
+
+async def test_stopping_ends_everything(aws: Aws) -> None:
+    service = KvsEmulator(limits=Limits().without_rates())
+    await service.start()
+    client = Aws(service, aws.session)
+    arn = service.create_channel("ends").arn
+    socket = await client.connect(arn)
+    offer = asyncio.create_task(client.offer(arn))
+    await socket.receive()
+    await service.stop()
+    assert await socket.closed() == 1006
+    with pytest.raises(Exception, match=r"[Cc]onnection"):
+        await offer
