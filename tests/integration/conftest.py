@@ -1,0 +1,300 @@
+"""Fixtures of the integration's tests: an AWS account that answers as it is told."""
+
+# Imported first: otherwise another package of this name, which the test plugin brings
+# along, would be found in place of ours.
+import custom_components.kinesis_webrtc  # noqa: F401  # isort: skip
+
+from collections.abc import Generator
+import json
+from pathlib import Path
+import re
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import AsyncMock, create_autospec, patch
+
+from homeassistant.components.camera import DOMAIN as CAMERA_DOMAIN
+from homeassistant.config_entries import ConfigEntry, ConfigSubentryData
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowManager, FlowResultType
+from homeassistant.helpers import entity_registry as er, instance_id
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.kinesis_webrtc.const import (
+    CONF_ACCESS_KEY_ID,
+    CONF_CAMERA,
+    CONF_CHANNEL_ARN,
+    CONF_CHANNEL_NAME,
+    CONF_REGION,
+    CONF_SECRET_ACCESS_KEY,
+    DOMAIN,
+    SUBENTRY_TYPE_SHARED_CAMERA,
+    TAG_CREATED_BY,
+)
+from custom_components.kinesis_webrtc.created_channels import (
+    CreatedChannels,
+    async_get_created_channels,
+)
+from custom_components.kinesis_webrtc.signaling import (
+    Channel,
+    ResourceNotFoundError,
+    SignalingClient,
+)
+
+ACCOUNT = "123456789012"
+REGION = "eu-west-1"
+KEYS = {CONF_ACCESS_KEY_ID: "AKIDEXAMPLE", CONF_SECRET_ACCESS_KEY: "secret-example"}
+
+TRANSLATIONS = json.loads(
+    Path("custom_components/kinesis_webrtc/translations/en.json").read_text("utf-8")
+)
+
+
+def channel_arn(name: str, *, account: str = ACCOUNT, region: str = REGION) -> str:
+    """Return the ARN of a channel."""
+    return f"arn:aws:kinesisvideo:{region}:{account}:channel/{name}/1790000000000"
+
+
+def make_channel(
+    name: str, *, account: str = ACCOUNT, ttl: int = 5, status: str = "ACTIVE"
+) -> Channel:
+    """Return a channel as AWS describes it."""
+    return Channel(
+        name=name,
+        arn=channel_arn(name, account=account),
+        status=status,
+        message_ttl=ttl,
+        version="Kd1",
+        type="SINGLE_MASTER",
+    )
+
+
+def shared_camera_data(
+    camera: str, name: str, *, title: str = "Front door"
+) -> ConfigSubentryData:
+    """Return a subentry that shares a camera through a channel."""
+    return ConfigSubentryData(
+        data={
+            CONF_CAMERA: camera,
+            CONF_CHANNEL_ARN: channel_arn(name),
+            CONF_CHANNEL_NAME: name,
+        },
+        subentry_type=SUBENTRY_TYPE_SHARED_CAMERA,
+        title=title,
+        unique_id=f"camera_{camera}",
+    )
+
+
+class Aws:
+    """The channels of an account, behind a client that is all mocks.
+
+    A test lets a method fail with `client.<method>.side_effect`.
+    """
+
+    def __init__(self) -> None:
+        self.channels: dict[str, Channel] = {}
+        self.tags: dict[str, dict[str, str]] = {}
+        self.client = client = create_autospec(SignalingClient, instance=True)
+        client.region = REGION
+        client.stun_url = f"stun:stun.kinesisvideo.{REGION}.amazonaws.com:443"
+        client.get_caller_account.return_value = ACCOUNT
+        client.is_media_storage_enabled.return_value = False
+        client.list_channels.side_effect = self._list
+        client.describe_channel.side_effect = self._describe
+        client.create_channel.side_effect = self._create
+        client.update_message_ttl.side_effect = self._update
+        client.delete_channel.side_effect = self._delete
+        client.get_tags.side_effect = self._get_tags
+
+    def add(self, channel: Channel, tags: dict[str, str] | None = None) -> Channel:
+        """Have a channel in AWS."""
+        self.channels[channel.arn] = channel
+        self.tags[channel.arn] = tags or {}
+        return channel
+
+    async def _list(self, *, name_prefix: str | None = None) -> list[Channel]:
+        return list(self.channels.values())
+
+    async def _describe(
+        self, *, arn: str | None = None, name: str | None = None
+    ) -> Channel:
+        for channel in self.channels.values():
+            if channel.arn == arn or channel.name == name:
+                return channel
+        raise ResourceNotFoundError(operation="DescribeSignalingChannel")
+
+    async def _create(
+        self, *, name: str, message_ttl: int, tags: dict[str, str]
+    ) -> Channel:
+        return self.add(make_channel(name, ttl=message_ttl), tags)
+
+    async def _update(self, channel: Channel, message_ttl: int) -> Channel:
+        return self.add(make_channel(channel.name, ttl=message_ttl))
+
+    async def _delete(self, arn: str) -> None:
+        self.channels.pop(arn, None)
+
+    async def _get_tags(self, arn: str) -> dict[str, str]:
+        if arn not in self.channels:
+            raise ResourceNotFoundError(operation="ListTagsForResource")
+        return self.tags[arn]
+
+
+@pytest.fixture(autouse=True)
+def _integration_is_found(enable_custom_integrations: None) -> None:
+    """Let Home Assistant load the integration."""
+
+
+@pytest.fixture
+def aws() -> Aws:
+    """Return the account's channels."""
+    return Aws()
+
+
+@pytest.fixture
+def mock_client(aws: Aws) -> Generator[AsyncMock]:
+    """Replace the client of every account."""
+    with patch(
+        "custom_components.kinesis_webrtc.account.SignalingClient",
+        autospec=True,
+        return_value=aws.client,
+    ):
+        yield aws.client
+
+
+@pytest.fixture
+def mock_setup_entry(mock_client: AsyncMock) -> Generator[AsyncMock]:
+    """Set entries up with a client and nothing else."""
+
+    async def setup(hass: HomeAssistant, entry: ConfigEntry) -> bool:
+        entry.runtime_data = SimpleNamespace(client=mock_client)
+        return True
+
+    with (
+        patch(
+            "custom_components.kinesis_webrtc.async_setup_entry", side_effect=setup
+        ) as mock,
+        patch("custom_components.kinesis_webrtc.async_unload_entry", return_value=True),
+    ):
+        yield mock
+
+
+@pytest.fixture
+def mock_config_entry() -> MockConfigEntry:
+    """Return an account without subentries."""
+    return make_entry()
+
+
+def make_entry(*subentries: ConfigSubentryData, **kwargs: Any) -> MockConfigEntry:
+    """Return an account with subentries."""
+    return MockConfigEntry(
+        domain=DOMAIN,
+        title=f"AWS {ACCOUNT} ({REGION})",
+        unique_id=f"{ACCOUNT}_{REGION}",
+        data={CONF_REGION: REGION, **KEYS},
+        subentries_data=subentries,
+        **kwargs,
+    )
+
+
+@pytest.fixture
+async def loaded_entry(
+    hass: HomeAssistant,
+    mock_setup_entry: AsyncMock,
+    mock_config_entry: MockConfigEntry,
+) -> MockConfigEntry:
+    """Return an account that is set up, but runs nothing of ours."""
+    mock_config_entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(mock_config_entry.entry_id)
+    return mock_config_entry
+
+
+@pytest.fixture
+async def camera(
+    hass: HomeAssistant, entity_registry: er.EntityRegistry
+) -> er.RegistryEntry:
+    """Return a camera of another integration."""
+    return add_camera(hass, entity_registry, "front_door", "Front door")
+
+
+def add_camera(
+    hass: HomeAssistant,
+    entity_registry: er.EntityRegistry,
+    object_id: str,
+    name: str,
+    platform: str = "demo",
+) -> er.RegistryEntry:
+    """Have a camera in Home Assistant."""
+    entity = entity_registry.async_get_or_create(
+        CAMERA_DOMAIN, platform, object_id, suggested_object_id=object_id
+    )
+    hass.states.async_set(entity.entity_id, "idle", {"friendly_name": name})
+    return entity
+
+
+@pytest.fixture
+async def created(hass: HomeAssistant) -> CreatedChannels:
+    """Return the list of created channels."""
+    return await async_get_created_channels(hass)
+
+
+@pytest.fixture
+async def our_tag(hass: HomeAssistant) -> dict[str, str]:
+    """Return the tag of what this Home Assistant has made."""
+    return {TAG_CREATED_BY: await instance_id.async_get(hass)}
+
+
+@pytest.fixture(autouse=True)
+def _flow_texts_exist() -> Generator[None]:
+    """Hold every form and every abort of a test to the translations."""
+    handle_step = FlowManager._async_handle_step
+
+    async def checked(
+        manager: Any, flow: Any, *args: Any, **kwargs: Any
+    ) -> dict[str, Any]:
+        result = await handle_step(manager, flow, *args, **kwargs)
+        if _owner(manager, flow) == DOMAIN:
+            _check_texts(_section(manager, flow), result)
+        return result
+
+    with patch.object(FlowManager, "_async_handle_step", checked):
+        yield
+
+
+def _owner(manager: Any, flow: Any) -> str:
+    if isinstance(flow.handler, tuple):
+        return manager.hass.config_entries.async_get_entry(flow.handler[0]).domain
+    if entry := manager.hass.config_entries.async_get_entry(flow.handler):
+        return entry.domain
+    return flow.handler
+
+
+def _section(manager: Any, flow: Any) -> dict[str, Any]:
+    if isinstance(flow.handler, tuple):
+        return TRANSLATIONS["config_subentries"][flow.handler[1]]
+    if manager.hass.config_entries.async_get_entry(flow.handler):
+        return TRANSLATIONS["options"]
+    return TRANSLATIONS["config"]
+
+
+def _check_texts(section: dict[str, Any], result: dict[str, Any]) -> None:
+    placeholders = result.get("description_placeholders") or {}
+    if result["type"] is FlowResultType.ABORT:
+        if result.get("translation_domain") is None:
+            check_text(section["abort"][result["reason"]], placeholders)
+    elif result["type"] is FlowResultType.FORM:
+        step = section["step"][result["step_id"]]
+        fields = [str(key) for key in result["data_schema"].schema]
+        texts = [step["title"], step.get("description", "")]
+        texts += [
+            step[kind][key] for kind in ("data", "data_description") for key in fields
+        ]
+        texts += [section["error"][key] for key in (result["errors"] or {}).values()]
+        for text in texts:
+            check_text(text, placeholders)
+
+
+def check_text(text: str, placeholders: dict[str, str]) -> None:
+    """Fail if a text names a placeholder that is not given."""
+    missing = set(re.findall(r"{(\w+)}", text)) - placeholders.keys()
+    assert not missing, f"{missing} not given for: {text}"

@@ -1,0 +1,119 @@
+"""Tests of what users are told when AWS refuses."""
+
+from typing import Any
+
+from homeassistant.exceptions import (
+    ConfigEntryAuthFailed,
+    ConfigEntryError,
+    ConfigEntryNotReady,
+    HomeAssistantError,
+    ServiceValidationError,
+)
+import pytest
+
+from custom_components.kinesis_webrtc.const import DOMAIN
+from custom_components.kinesis_webrtc.errors import (
+    as_home_assistant_error,
+    as_setup_error,
+    flow_errors,
+)
+from custom_components.kinesis_webrtc.signaling import (
+    ClockSkewError,
+    ExpiredTokenError,
+    InvalidArgumentError,
+    InvalidCredentialsError,
+    NotAuthorizedError,
+    PayloadTooLargeError,
+    ServiceError,
+    SignalingError,
+    UnsupportedRegionError,
+)
+
+from .conftest import TRANSLATIONS, check_text
+
+
+def kinds(kind: type[SignalingError] = SignalingError) -> list[type[SignalingError]]:
+    """Return an error and all that are derived from it."""
+    return [kind] + [found for sub in kind.__subclasses__() for found in kinds(sub)]
+
+
+every_kind = pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
+
+
+@every_kind
+def test_every_error_has_a_text_for_actions(kind: type[SignalingError]) -> None:
+    error = as_home_assistant_error(kind(operation="DoSomething"))
+
+    assert error.translation_domain == DOMAIN
+    assert error.translation_key == kind.key
+    text = TRANSLATIONS["exceptions"][kind.key]["message"]
+    check_text(text, error.translation_placeholders or {})
+
+
+@every_kind
+@pytest.mark.parametrize(
+    "section",
+    [TRANSLATIONS["config"], TRANSLATIONS["config_subentries"]["shared_camera"]],
+    ids=["account", "shared camera"],
+)
+def test_every_error_has_a_text_for_forms(
+    section: dict[str, Any], kind: type[SignalingError]
+) -> None:
+    errors, placeholders = flow_errors(kind())
+
+    check_text(section["error"][errors["base"]], placeholders)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (
+            NotAuthorizedError(action="kinesisvideo:ConnectAsMaster"),
+            {"action": "kinesisvideo:ConnectAsMaster"},
+        ),
+        (
+            NotAuthorizedError(operation="TagResource"),
+            {"action": "kinesisvideo:TagResource", "operation": "TagResource"},
+        ),
+        (NotAuthorizedError(), {"action": "kinesisvideo:*", "operation": "AWS"}),
+        (ClockSkewError(offset=-1.6), {"offset": "-2"}),
+        (ServiceError(code="Oops"), {"code": "Oops"}),
+        (ServiceError(), {"code": "service_error"}),
+        (InvalidArgumentError("too long"), {"detail": "too long"}),
+        (InvalidArgumentError(), {"detail": "invalid_argument"}),
+    ],
+)
+def test_texts_name_the_cause(error: SignalingError, expected: dict[str, str]) -> None:
+    given = as_home_assistant_error(error).translation_placeholders or {}
+
+    assert expected.items() <= given.items()
+
+
+@pytest.mark.parametrize("kind", [InvalidArgumentError, PayloadTooLargeError])
+def test_what_the_caller_got_wrong_is_a_validation_error(
+    kind: type[SignalingError],
+) -> None:
+    assert isinstance(as_home_assistant_error(kind()), ServiceValidationError)
+    assert not isinstance(
+        as_home_assistant_error(ServiceError()), ServiceValidationError
+    )
+
+
+@every_kind
+def test_set_up_fails_in_the_way_that_helps(kind: type[SignalingError]) -> None:
+    expected: type[HomeAssistantError] = {
+        InvalidCredentialsError: ConfigEntryAuthFailed,
+        ExpiredTokenError: ConfigEntryAuthFailed,
+        UnsupportedRegionError: ConfigEntryError,
+    }.get(kind, ConfigEntryNotReady)
+
+    error = as_setup_error(kind())
+
+    assert type(error) is expected
+    assert error.translation_key == kind.key
+
+
+def test_a_defect_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    assert flow_errors(RuntimeError("inner workings")) == ({"base": "unknown"}, {})
+
+    assert "inner workings" in caplog.text
