@@ -15,6 +15,8 @@ from custom_components.kinesis_webrtc.peer import (
     StreamUrl,
 )
 from tests.helpers.clip import make_clip
+from tests.helpers.servers import Coturn, run_coturn
+from tests.system import program
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "alexa-offers"
 
@@ -133,7 +135,9 @@ async def make_master(
     masters: list[MasterPeer] = []
 
     def make(**options: object) -> MasterPeer:
-        limits = Limits(**({"linger": 0.1} | options.pop("limits", {})))
+        limits = Limits(
+            **({"linger": 0.1, "close_timeout": 0.5} | options.pop("limits", {}))
+        )
         settings = {"source": source, "on_event": recorder, "limits": limits}
         masters.append(MasterPeer(**(settings | options)))
         return masters[-1]
@@ -153,3 +157,9 @@ async def master(make_master: Callable[..., MasterPeer]) -> MasterPeer:
 @pytest.fixture(params=sorted(FIXTURES.glob("offer-*.sdp")), ids=lambda p: p.stem)
 def good_offer(request: pytest.FixtureRequest) -> str:
     return request.param.read_text()
+
+
+@pytest.fixture
+async def coturn(tmp_path: Path) -> AsyncIterator[Coturn]:
+    async with run_coturn(program("turnserver"), tmp_path) as server:
+        yield server

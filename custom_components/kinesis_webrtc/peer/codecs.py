@@ -160,9 +160,9 @@ def _parameters(section: Section) -> dict[str, dict[str, str]]:
 def _feedback(section: Section, payload_type: int) -> tuple[str, ...]:
     offered = set()
     for value in section.values("rtcp-fb"):
-        number, *words = value.split()
+        number, _, words = value.partition(" ")
         if number in ("*", str(payload_type)):
-            offered.add(" ".join(words))
+            offered.add(" ".join(words.split()))
     return tuple(value for value in _FEEDBACK if value in offered)
 
 

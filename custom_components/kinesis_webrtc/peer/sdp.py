@@ -62,9 +62,9 @@ class Description:
     def bundle_of(self, mid: str) -> list[str]:
         """Return the tags that share a transport with this one (RFC 8843)."""
         for value in self.session.values("group"):
-            semantics, *mids = value.split()
-            if semantics == "BUNDLE" and mid in mids:
-                return mids
+            semantics, _, mids = value.partition(" ")
+            if semantics == "BUNDLE" and mid in mids.split():
+                return mids.split()
         return [mid]
 
 
