@@ -71,7 +71,7 @@ find_pip() {
     (cd "$DEV/pip" && private_apt "$DEV/apt/host" download python3-pip-whl &&
       dpkg -x ./*.deb .) >&2
   fi
-  wheel=$(find "$DEV/pip/usr" -name 'pip-*.whl' | head -n 1)
+  wheel=$(find "$DEV/pip/usr" -name 'pip-*.whl' -print -quit)
   [[ -n $wheel ]] || die "python3-pip-whl holds no pip"
   printf '%s\n' "$python" "$wheel/pip"
 }
@@ -134,7 +134,7 @@ unpack_debian_python() {
   for package in "$target"/debs/*.deb; do dpkg -x "$package" "$target"; done
   rm -rf "$target/debs" "$DEV/apt"
   binary="$target/usr/bin/python$PYTHON_SERIES"
-  loader=$(find "$target" -name 'ld-linux-*.so.*' -not -path '*/lib64/*' | head -n 1)
+  loader=$(find "$target" -name 'ld-linux-*.so.*' -not -path '*/lib64/*' -print -quit)
   libdir=$(dirname "$loader")
   [[ -n $loader && -x $binary ]] || return 1
   # Debian keeps this file in a folder that only its own compilers search.

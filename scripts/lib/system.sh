@@ -3,7 +3,7 @@
 
 PACKAGES="$ROOT/tests/e2e/packages.txt"
 
-# Print the packages that neither dpkg nor a program on PATH shows to be there.
+# Print what neither dpkg nor a program on PATH shows to be there.
 missing_packages() {
   local package programs program installed=""
   if command -v dpkg-query >/dev/null; then
@@ -15,8 +15,21 @@ missing_packages() {
     for program in ${programs//|/ }; do
       command -v "$program" >/dev/null && continue 2
     done
-    grep -qxF "$package" <<<"$installed" || printf '%s\n' "$package"
+    grep -qxE "$package" <<<"$installed" || printf '%s\n' "$package"
   done <"$PACKAGES"
+}
+
+# Print those of the packages that apt knows; of alternatives the first.
+known_packages() {
+  local names name
+  for names in "$@"; do
+    for name in ${names//|/ }; do
+      if apt-cache policy "$name" 2>/dev/null | grep 'Candidate: [^(]' >/dev/null; then
+        printf '%s\n' "$name"
+        break
+      fi
+    done
+  done
 }
 
 apt_install() {
@@ -26,7 +39,7 @@ apt_install() {
 }
 
 install_system_packages() {
-  local missing package SUDO=()
+  local missing known package SUDO=()
   missing=$(missing_packages)
   [[ -n $missing ]] || return 0
   if [[ $(id -u) != 0 ]]; then SUDO=(sudo -n); fi
@@ -34,17 +47,26 @@ install_system_packages() {
     complain_about $missing
     return 0
   fi
+  # What apt could not install the last time it is not asked for again.
+  if is_stamped system "$(fingerprint "$missing")"; then
+    complain_about $missing
+    return 0
+  fi
   say "setup: installing" $missing
   {
     apt_install update || true
+    known=$(known_packages $missing)
     # One that cannot be installed must not keep the others away.
-    apt_install install -y --no-install-recommends $missing ||
-      for package in $missing; do
+    apt_install install -y --no-install-recommends $known ||
+      for package in $known; do
         apt_install install -y --no-install-recommends "$package" || true
       done
   } >"$DEV/apt.log" 2>&1
   missing=$(missing_packages)
-  [[ -z $missing ]] || complain_about $missing
+  [[ -n $missing ]] || return 0
+  stamp system "$(fingerprint "$missing")"
+  complain_about $missing
+  say "setup: apt's words are in .dev/apt.log; remove .dev/stamps/system to try again"
 }
 
 complain_about() {
