@@ -45,6 +45,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--tls-key", type=Path)
     parser.add_argument("--limits", type=Path, help="JSON object: fields of Limits")
     parser.add_argument("--behaviour", type=Path, help="JSON: fields of Behaviour")
+    parser.add_argument("--no-rates", action="store_true", help="no limits per second")
     parser.add_argument("--message-ttl-scale", type=float, default=1.0)
     parser.add_argument(
         "--channel", action="append", default=[], help="name of one to make; repeatable"
@@ -60,6 +61,8 @@ def build(argv: Sequence[str] | None = None) -> tuple[KvsEmulator, AdminServer]:
     """Return the emulator that a command line asks for."""
     args = _arguments(argv)
     limits, behaviour = Limits(), Behaviour()
+    if args.no_rates:
+        limits.without_rates()
     limits.update(_read(args.limits))
     behaviour.update(_read(args.behaviour))
     limits.message_ttl_scale *= args.message_ttl_scale

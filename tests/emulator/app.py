@@ -75,12 +75,11 @@ class Front:
         form = request.content_type == "application/x-www-form-urlencoded"
         if endpoint is None and form:
             return await self._sts(request, signed)
-        model, handlers = (
-            (_CONTROL, self._control)
-            if endpoint is None
-            else (_SIGNALING, self._signaling)
-        )
-        return await self._call(request, signed, endpoint, model, handlers)
+        if endpoint is None:
+            return await self._call(request, signed, None, _CONTROL, self._control)
+        # Nothing is served for media storage.
+        handlers = self._signaling if endpoint.protocol is Protocol.HTTPS else {}
+        return await self._call(request, signed, endpoint, _SIGNALING, handlers)
 
     async def _call(
         self,

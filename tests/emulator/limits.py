@@ -82,13 +82,21 @@ class Limits(_Settable):
         """Switch all limits of calls, connects and messages per second off."""
         self.account_rates = {}
         self.channel_rates = {}
-        self.sdp_rate = self.candidate_rate = float("inf")
+        self.sdp_rate = self.candidate_rate = 1_000_000
         return self
 
 
 @dataclass(kw_only=True)
 class Behaviour(_Settable):
-    """What AWS does not document, or does differently at times; seconds."""
+    """What AWS does not document, or does differently at times; seconds.
+
+    displaced_master: what becomes of its socket; displaced_master_may_send: whether
+    what it still sends is taken. alexa_unanswered: a null answer or an error at the end
+    of the message TTL. empty_frames: an empty text frame after each candidate.
+    frame_size: larger messages are split. master_offers: whether they are delivered.
+    create_needs_tag_permission: creating with tags needs TagResource too.
+    single_use_urls: a signed URL connects once. clock_offset: of the service's clock.
+    """
 
     displaced_master: Literal["deaf", "close"] = "deaf"
     displaced_master_may_send: bool = False
@@ -99,6 +107,7 @@ class Behaviour(_Settable):
     frame_size: int | None = None
     master_offers: bool = False
     create_needs_tag_permission: bool = True
+    single_use_urls: bool = False
     create_delay: float = 0.1
     update_delay: float = 0.0
     delete_delay: float = 0.1

@@ -229,10 +229,12 @@ async def test_the_command_line_sets_everything(tmp_path: Path) -> None:
             "--turn-secret=s",
             "--turn-ttl=60",
             "--message-ttl-scale=0.5",
+            "--no-rates",
         ]
     )
     assert emulator.limits.viewers == 2
     assert emulator.limits.message_ttl_scale == 0.5
+    assert emulator.limits.channel_rates == {}
     assert not emulator.behaviour.empty_frames
     assert emulator.users["A"].account == "42"
     assert emulator.users["A"].session_token == "t"

@@ -333,7 +333,10 @@ async def test_media_storage_needs_a_stream_that_keeps_data(
             "Role": "MASTER",
         },
     )
-    assert endpoint["ResourceEndpointList"][0]["Protocol"] == "WEBRTC"
+    webrtc = endpoint["ResourceEndpointList"][0]
+    assert webrtc["Protocol"] == "WEBRTC"
+    get = aws.signaling(webrtc["ResourceEndpoint"]).get_ice_server_config
+    assert (await failure(get, ChannelARN=arn))[0] == 404
 
     await call(update, ChannelARN=arn, MediaStorageConfiguration={"Status": "DISABLED"})
     storage = await call(describe, ChannelName="front-door")

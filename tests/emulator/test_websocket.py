@@ -1,6 +1,8 @@
 """Connections: who gets one, who keeps it, how it ends."""
 
 import asyncio
+from email.utils import parsedate_to_datetime
+import time
 
 import aiohttp
 from aiohttp import WSMsgType
@@ -82,6 +84,28 @@ async def test_a_refused_upgrade_tells_the_time(aws: Aws, arn: str) -> None:
     assert caught.value.status == 403
     assert caught.value.headers
     assert "Date" in caught.value.headers
+
+
+async def test_every_upgrade_tells_the_services_time(
+    aws: Aws, arn: str, emulator: KvsEmulator
+) -> None:
+    emulator.behaviour.clock_offset = 60
+    async with aws.session.ws_connect(await aws.url(arn)) as socket:
+        date = parsedate_to_datetime(socket._response.headers["Date"])
+    assert date.timestamp() - time.time() == pytest.approx(60, abs=5)
+
+
+async def test_a_url_works_once_if_it_is_so_switched(
+    aws: Aws, arn: str, emulator: KvsEmulator
+) -> None:
+    url = await aws.url(arn)
+    await aws.open(url)
+    await aws.open(url)
+    emulator.behaviour.single_use_urls = True
+    assert (await aws.refused(url))[0] == 403
+    fresh = await aws.url(arn, "viewer")
+    await aws.open(fresh)
+    assert (await aws.refused(fresh))[0] == 403
 
 
 async def test_there_are_at_most_ten_viewers(aws: Aws, arn: str) -> None:

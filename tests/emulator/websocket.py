@@ -33,17 +33,21 @@ class WebsocketApi:
         """Serve the upgrades."""
         self._state = state
         self._hub = hub
+        self._used: set[str] = set()
 
     async def connect(
         self, request: web.Request, signed: HttpRequest, endpoint: Endpoint, user: User
     ) -> web.StreamResponse:
         """Upgrade a request whose signature is verified, and stay to the end."""
+        if self._state.behaviour.single_use_urls and signed.target in self._used:
+            raise ApiError("InvalidSignatureException", "The URL was used before.", 403)
         channel, client_id = self._admit(request, signed, endpoint, user)
         socket = web.WebSocketResponse(
             autoping=False, autoclose=False, compress=False, max_msg_size=_MAX_FRAME
         )
         if not socket.can_prepare(request).ok:
             raise invalid_argument("An upgrade to a websocket is needed.")
+        self._used.add(signed.target)
         await socket.prepare(request)
         connection = Connection(
             transport=cast("asyncio.Transport", request.transport),
