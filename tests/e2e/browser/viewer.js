@@ -54,6 +54,8 @@ window.startViewer = async (options) => {
   client.open();
 };
 
+window.trickled = () => report.remoteCandidates;
+
 window.stopViewer = () => {
   client.close();
   peer.close();
@@ -70,7 +72,7 @@ window.takePictures = async (count, width, height) => {
     });
     context.drawImage(video, 0, 0, width, height);
     const { data } = context.getImageData(0, 0, width, height);
-    pictures.push({ mediaTime, rgba: data.toBase64() });
+    pictures.push({ mediaTime, rgba: new Uint8Array(data.buffer).toBase64() });
   }
   return pictures;
 };

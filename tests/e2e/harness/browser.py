@@ -27,14 +27,6 @@ _FLAGS = [
 ]
 
 
-def find_chromium() -> str | None:
-    """Return the program, if there is one."""
-    for name in ("chromium", "google-chrome", "chromium-browser"):
-        if path := shutil.which(name):
-            return path
-    return None
-
-
 def bundle(folder: Path) -> None:
     """Put the page and its script, bundled with the SDK, into a folder."""
     shutil.copy(PAGE / "viewer.html", folder / "index.html")
@@ -55,7 +47,7 @@ def bundle(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def viewer_page() -> AsyncIterator[Page]:
+async def viewer_page(chromium: str) -> AsyncIterator[Page]:
     """Give the page, served on loopback, which counts as a secure origin."""
     with tempfile.TemporaryDirectory(prefix="viewer-") as folder:
         bundle(Path(folder))
@@ -69,7 +61,7 @@ async def viewer_page() -> AsyncIterator[Page]:
         try:
             async with async_playwright() as playwright:
                 browser = await playwright.chromium.launch(
-                    executable_path=find_chromium(), args=_FLAGS
+                    executable_path=chromium, args=_FLAGS
                 )
                 # The service's certificate is made by the test itself.
                 page = await browser.new_page(ignore_https_errors=True)

@@ -6,7 +6,7 @@ import re
 from typing import Self
 
 _RECORD = re.compile(
-    r"^\d{4}-\d\d-\d\d [\d:.]+ (?P<level>[A-Z]+) \((?P<thread>.+?)\) "
+    r"^\d{4}-\d\d-\d\d [\d:.+-]+ (?P<level>[A-Z]+) \((?P<thread>.+?)\) "
     r"\[(?P<logger>[^\]]+)\] (?P<message>.*)$"
 )
 _TROUBLE = frozenset({"WARNING", "ERROR", "CRITICAL"})
@@ -56,6 +56,7 @@ class HomeAssistantLog:
         that only we use, or any record with a traceback through our code. A record that
         matches an expression in allow is left out.
         """
+        assert self.records, "nothing was read"
         found = [
             f"{record.level} {record.logger}: {record.text}"
             for record in self.records
@@ -67,6 +68,7 @@ class HomeAssistantLog:
     def assert_without(self, secrets: Iterable[str]) -> None:
         """Fail when one of the secrets is in the log, at whatever level."""
         text = self.text
+        assert text, "nothing was read"
         assert not [secret[:4] + "…" for secret in secrets if secret in text]
 
 

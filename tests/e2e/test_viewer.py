@@ -1,0 +1,122 @@
+"""A browser views the channel by AWS's own JS SDK, with trickle ICE."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+from playwright.async_api import Page
+import pytest_asyncio
+
+from tests.system import browser, require
+
+from .harness.alexa_lambda import boto3_session
+from .harness.browser import take_pictures, viewer_page
+from .harness.camera import RtspCamera
+from .harness.emulator import Emulator
+from .harness.home_assistant import HomeAssistant
+from .harness.pattern import read
+from .harness.pictures import assert_moving
+from .harness.scenario import SharedCamera
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page() -> AsyncIterator[Page]:
+    require("node:amazon-kinesis-video-streams-webrtc", "node:esbuild")
+    async with viewer_page(browser()) as page:
+        yield page
+
+
+async def viewer_options(emulator: Emulator) -> dict[str, Any]:
+    """Ask the service, as AWS's sample page does, for what its SDK has to be given."""
+    arn = (await emulator.only_channel())["ChannelARN"]
+    verify = str(emulator.certificate)
+
+    def fetch() -> tuple[dict[str, str], list[dict[str, Any]]]:
+        session = boto3_session(emulator.viewer)
+        video = session.client("kinesisvideo", endpoint_url=emulator.url, verify=verify)
+        answer = video.get_signaling_channel_endpoint(
+            ChannelARN=arn,
+            SingleMasterChannelEndpointConfiguration={
+                "Protocols": ["WSS", "HTTPS"],
+                "Role": "VIEWER",
+            },
+        )
+        endpoints: dict[str, str] = {
+            one["Protocol"]: one["ResourceEndpoint"]
+            for one in answer["ResourceEndpointList"]
+        }
+        signaling = session.client(
+            "kinesis-video-signaling", endpoint_url=endpoints["HTTPS"], verify=verify
+        )
+        servers = signaling.get_ice_server_config(ChannelARN=arn)["IceServerList"]
+        return endpoints, [
+            {
+                "urls": server["Uris"],
+                "username": server["Username"],
+                "credential": server["Password"],
+            }
+            for server in servers
+        ]
+
+    endpoints, servers = await asyncio.to_thread(fetch)
+    return {
+        "channelArn": arn,
+        "endpoint": endpoints["WSS"],
+        "clientId": uuid4().hex,
+        "region": emulator.viewer.region,
+        "credentials": {
+            "accessKeyId": emulator.viewer.access_key_id,
+            "secretAccessKey": emulator.viewer.secret_access_key,
+        },
+        "iceServers": servers,
+    }
+
+
+async def test_a_browser_sees_the_camera(
+    home: HomeAssistant,
+    shared: SharedCamera,
+    emulator: Emulator,
+    camera: RtspCamera,
+    page: Page,
+) -> None:
+    await page.evaluate(
+        "options => startViewer(options)", await viewer_options(emulator)
+    )
+    await page.wait_for_function("video.videoWidth > 0", timeout=15_000)
+    pictures = await take_pictures(page, 20)
+    report = await page.evaluate("viewerReport()")
+
+    assert report["errors"] == []
+    assert (report["width"], report["height"]) == (1920, 1080)
+    assert report["codec"].startswith("video/H264")
+    times = [time for time, _ in pictures]
+    assert times == sorted(times)
+    assert times[-1] > times[0]
+    readings = [read(picture) for _, picture in pictures]
+    assert {reading.camera for reading in readings if reading} == {camera.number}
+    assert_moving([reading.number if reading else None for reading in readings])
+
+    await home.client.wait_for_state(shared.viewers, "1")
+    await page.evaluate("stopViewer()")
+    await home.client.wait_for_state(shared.viewers, "0")
+    home.log.assert_clean()
+
+
+async def test_the_master_trickles_to_a_browser(
+    home: HomeAssistant, shared: SharedCamera, emulator: Emulator, page: Page
+) -> None:
+    await page.evaluate(
+        "options => startViewer(options)", await viewer_options(emulator)
+    )
+    await page.wait_for_function("video.videoWidth > 0", timeout=15_000)
+    # Those beyond the host's come one by one, after an answer that waited for none.
+    await page.wait_for_function(
+        "trickled().some(candidate => candidate.includes('typ relay'))", timeout=5_000
+    )
+    report = await page.evaluate("viewerReport()")
+    assert "typ relay" not in report["answer"]
+    assert report["errors"] == []
+    await page.evaluate("stopViewer()")
+    await home.client.wait_for_state(shared.viewers, "0")
+    home.log.assert_clean()
