@@ -89,10 +89,13 @@ class Room:
                 waiting.append(message.answer)
 
     def resolve(self, message: Message) -> bool:
-        """Give an answer to whoever waits longest for it, if anybody does."""
+        """Give an answer to whoever asked last for it, if anybody waits.
+
+        That the newest counts is how the service treats connections with one id.
+        """
         if message.recipient is None or message.type != "SDP_ANSWER":
             return False
-        for answer in self.answers[message.recipient]:
+        for answer in reversed(self.answers[message.recipient]):
             if not answer.done():
                 answer.set_result(message.payload)
                 return True

@@ -1,66 +1,20 @@
 """AWS's own JS SDK, which takes nothing but wss://."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 import json
 import os
 from pathlib import Path
-import ssl
 from typing import Any
 
 import aiohttp
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 import pytest
 
 from tests import system
 
 from . import KvsEmulator, Limits, User
-from .conftest import Aws
+from .conftest import Aws, server_context
 
 SCRIPT = Path(__file__).with_name("js_sdk.cjs")
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """Make a certificate for loopback, and its key in the same file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "emulator")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path / "emulator.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + made.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
-
-
-@pytest.fixture
-def trust(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make boto3 trust the certificate."""
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
 
 
 async def run_sdk(certificate: Path, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -94,14 +48,14 @@ async def test_master_and_viewer_of_the_js_sdk_talk(
     certificate: Path, trust: None, token: str | None
 ) -> None:
     system.require("node", "node:amazon-kinesis-video-streams-webrtc", "node:ws")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
     user = User(
         access_key_id="AKIDJS", secret_access_key="a/secret+", session_token=token
     )
     async with (
         KvsEmulator(
-            users=[user], ssl_context=context, limits=Limits().without_rates()
+            users=[user],
+            ssl_context=server_context(certificate),
+            limits=Limits().without_rates(),
         ) as emulator,
         aiohttp.ClientSession() as session,
     ):

@@ -1,11 +1,15 @@
 """Quotas."""
 
+from collections.abc import Sequence
+import errno
 import time
 
+from aiohttp.web import TCPSite
 import pytest
 
 from . import Behaviour, KvsEmulator, Limits
 from .limits import RateLimiter
+from .listeners import Listeners
 
 
 def test_a_rate_is_of_any_one_second(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,3 +49,27 @@ async def test_a_port_must_be_free_at_all_hosts() -> None:
         # What it had already opened is closed again.
         async with KvsEmulator(hosts=["127.0.0.1"], port=other.port):
             pass
+
+
+async def test_a_port_taken_at_one_host_is_tried_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listen, failures = Listeners._listen, 1
+
+    async def clash(
+        listeners: Listeners, port: int, hosts: Sequence[str] | None = None
+    ) -> list[TCPSite]:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise OSError(errno.EADDRINUSE, "taken")
+        return await listen(listeners, port, hosts)
+
+    monkeypatch.setattr(Listeners, "_listen", clash)
+    async with KvsEmulator(hosts=["127.0.0.1", "127.0.0.2"]):
+        assert failures == 0
+    failures = 1_000
+    never = KvsEmulator(hosts=["127.0.0.1", "127.0.0.2"])
+    with pytest.raises(OSError, match="no port is free"):
+        await never.start()
+    await never.stop()

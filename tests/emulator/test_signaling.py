@@ -96,6 +96,23 @@ async def test_a_newer_offer_replaces_the_one_that_waits(
     assert await first is None
 
 
+async def test_the_newest_of_two_delivered_offers_gets_the_answer(
+    aws: Aws, emulator: KvsEmulator
+) -> None:
+    emulator.limits.message_ttl_scale = 0.1
+    arn = emulator.create_channel("short", message_ttl=10).arn
+    master = await aws.connect(arn)
+    first = asyncio.create_task(aws.offer(arn, payload=encoded("first")))
+    await master.receive()
+    second = asyncio.create_task(aws.offer(arn, payload=encoded("second")))
+    await master.receive()
+    await master.send(
+        action="SDP_ANSWER", recipientClientId="echo", messagePayload=encoded("yes")
+    )
+    assert await second == encoded("yes")
+    assert await first is None
+
+
 @pytest.mark.parametrize("connected", [True, False])
 async def test_without_an_answer_the_call_ends_with_the_ttl(
     aws: Aws, emulator: KvsEmulator, connected: bool
