@@ -209,7 +209,8 @@ def tag_value(text: str) -> str:
     At most 256 characters:
     https://docs.aws.amazon.com/kinesisvideostreams/latest/dg/API_Tag.html
     """
-    allowed = re.sub(r"[^\w .:/=+\-@]", " ", unicodedata.normalize("NFC", text))
+    plain = re.sub(r"['\u2019]", "", unicodedata.normalize("NFC", text))
+    allowed = re.sub(r"[^\w .:/=+\-@]", " ", plain)
     return " ".join(allowed.split())[:256]
 
 
