@@ -43,6 +43,11 @@ class Subscription:
         self._waiter: asyncio.Future[None] | None = None
         self.dropped = 0
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether `next` would return at once."""
+        return bool(self._units)
+
     async def next(self) -> AccessUnit:
         """Return the next picture; the first one is a key picture.
 

@@ -19,7 +19,10 @@ from .source import StreamUrl
 _LOGGER = logging.getLogger(__name__)
 
 CLOCK_RATE = 90_000
-_RTSP_OPTIONS = {"rtsp_flags": "prefer_tcp", "fflags": "nobuffer"}
+# In microseconds; the default of a second or more delays the first picture by as much.
+# "nobuffer" must not be among them: it drops what probing has read, and with it the
+# first key picture.
+_RTSP_OPTIONS = {"rtsp_flags": "prefer_tcp", "analyzeduration": "100000"}
 _FALLBACK_FRAME = CLOCK_RATE // 25
 _LONGEST_GAP = 10 * CLOCK_RATE
 
