@@ -1,7 +1,7 @@
 """A signaling service to talk to, and what talks to it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 import selectors
 from typing import Any, override
@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from custom_components.kinesis_webrtc.signaling import Credentials, SignalingClient
-from tests.emulator import DEFAULT_USER, Channel, KvsEmulator
+from tests.emulator import DEFAULT_USER, Behaviour, Channel, KvsEmulator
 
 from .recorder import Connections
 
@@ -65,22 +65,19 @@ def in_virtual_time() -> Callable[[Callable[[], Awaitable[None]]], None]:
 
 
 @pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(8, thread_name_prefix="blocking") as executor:
-        yield executor
-
-
-@pytest.fixture
-async def execute(
-    pool: ThreadPoolExecutor,
-) -> Callable[[Callable[[], Any]], Awaitable[Any]]:
+async def execute() -> AsyncIterator[Callable[[Callable[[], Any]], Awaitable[Any]]]:
     loop = asyncio.get_running_loop()
-    return lambda target: loop.run_in_executor(pool, target)
+    pool = ThreadPoolExecutor(8, thread_name_prefix="blocking")
+    yield lambda target: loop.run_in_executor(pool, target)
+    # The service answers in this loop, so a call under way must not hold it up.
+    await asyncio.to_thread(pool.shutdown)
 
 
 @pytest.fixture
 async def emulator(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[KvsEmulator]:
-    async with KvsEmulator(region=REGION) as service:
+    async with KvsEmulator(
+        region=REGION, behaviour=Behaviour(create_delay=0.05)
+    ) as service:
         monkeypatch.setenv("AWS_ENDPOINT_URL", service.url)
         yield service
 
@@ -100,7 +97,7 @@ def make_client(
                 "region": REGION,
                 "credentials": CREDENTIALS,
                 "execute": execute,
-                "poll_interval": 0.02,
+                "poll_interval": 0.04,
                 **options,
             }
         )

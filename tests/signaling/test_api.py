@@ -241,7 +241,7 @@ async def test_clients_are_made_once(
     client: SignalingClient, channel: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[str] = []
-    original = boto3.session.Session.client
+    original: Any = boto3.session.Session.client
 
     def record(self: Any, service: str, **options: Any) -> Any:
         made.append(service)

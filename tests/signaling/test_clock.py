@@ -41,8 +41,12 @@ def test_correction_ends_when_the_clock_is_right_again(clock: ServiceClock) -> N
     assert clock.now() == LOCAL
 
 
-@pytest.mark.parametrize("value", [None, "", "yesterday", "Fri, 99 Jan 2026 03:04:05 GMT"])
-def test_unreadable_date_changes_nothing(clock: ServiceClock, value: str | None) -> None:
+@pytest.mark.parametrize(
+    "value", [None, "", "yesterday", "Fri, 99 Jan 2026 03:04:05 GMT"]
+)
+def test_unreadable_date_changes_nothing(
+    clock: ServiceClock, value: str | None
+) -> None:
     clock.learn(date(timedelta(hours=1)))
     clock.learn(value)
 

@@ -328,7 +328,9 @@ def test_anything_else_is_ignored(frame: str) -> None:
 
 def test_lone_surrogates_do_no_harm() -> None:
     message = parse(
-        received("SDP_OFFER", {"type": "offer", "sdp": "\ud800"}, senderClientId="\udc00")
+        received(
+            "SDP_OFFER", {"type": "offer", "sdp": "\ud800"}, senderClientId="\udc00"
+        )
     )
 
     assert message == SdpOffer(sdp="?", sender_client_id="?")

@@ -14,7 +14,7 @@ REGIONS = [
 
 @pytest.mark.parametrize("region", [*REGIONS, "eusc-de-east-1"])
 def test_partition_and_domain_are_botocores(region: str) -> None:
-    loader = SESSION._session.get_component("data_loader")  # type: ignore[attr-defined]
+    loader = SESSION._session.get_component("data_loader")
     name = SESSION.get_partition_for_region(region)
     suffix = next(
         partition["outputs"]["dnsSuffix"]

@@ -87,7 +87,7 @@ def taken_apart(url: str) -> tuple[str, Mapping[str, list[str]]]:
 
 @pytest.fixture(scope="module")
 def urls_of_aws() -> dict[str, str]:
-    """The same cases, signed by the SigV4RequestSigner of AWS's JavaScript SDK."""
+    """Sign the same cases by the SigV4RequestSigner of AWS's JavaScript SDK."""
     system.require("node", "node:amazon-kinesis-video-streams-webrtc")
     cases = []
     for endpoint, region, arn, client_id, token in CASES.values():
@@ -182,9 +182,7 @@ def test_date_is_now_by_default() -> None:
         region="us-west-2",
     )
 
-    date = datetime.strptime(
-        taken_apart(url)[1]["X-Amz-Date"][0], "%Y%m%dT%H%M%S%z"
-    )
+    date = datetime.strptime(taken_apart(url)[1]["X-Amz-Date"][0], "%Y%m%dT%H%M%S%z")
     assert before <= date <= datetime.now(UTC)
 
 

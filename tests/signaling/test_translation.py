@@ -93,7 +93,7 @@ def test_each_code_has_its_error(code: str, key: str) -> None:
         (EndpointConnectionError(endpoint_url=URL_TEXT), "cannot_connect"),
         (ConnectTimeoutError(endpoint_url=URL_TEXT), "cannot_connect"),
         (ReadTimeoutError(endpoint_url=URL_TEXT), "cannot_connect"),
-        (SSLError(endpoint_url=URL_TEXT, error="bad"), "cannot_connect"),
+        (SSLError(endpoint_url=URL_TEXT, error=OSError()), "cannot_connect"),
         (aiohttp.ClientConnectionError(), "cannot_connect"),
         (ssl.SSLError(), "cannot_connect"),
         (TimeoutError(), "cannot_connect"),
@@ -128,8 +128,7 @@ def test_own_errors_pass() -> None:
         ("no", "kinesisvideo", "kinesisvideo:ConnectAsMaster"),
         ("no", "sts", "sts:ConnectAsMaster"),
         (
-            "User: arn:aws:iam::1:user/x is not authorized to perform:"
-            " kinesisvideo:TagResource on resource: arn:aws:kinesisvideo:x",
+            "User: x is not authorized to perform: kinesisvideo:TagResource on: y",
             "kinesisvideo",
             "kinesisvideo:TagResource",
         ),

@@ -60,6 +60,8 @@ class ConnectionTimes:
     linger: float = 2
     backoff_floor: float = 1
     backoff_cap: float = 30
+    # Of the delay after sockets that ended early: two masters must not fight.
+    displaced_cap: float = 300
 
 
 class SignalingConnection:
@@ -96,6 +98,9 @@ class SignalingConnection:
             "ConnectAsMaster" if role is Role.MASTER else "ConnectAsViewer"
         )
         self._backoff = Backoff(floor=times.backoff_floor, cap=times.backoff_cap)
+        self._early_end_backoff = Backoff(
+            floor=times.backoff_floor, cap=times.displaced_cap
+        )
         self._state = ConnectionState(connected=False)
         self._websocket: Websocket | None = None
         self._available = asyncio.Event()
@@ -237,12 +242,13 @@ class SignalingConnection:
                 await websocket.wait_ending()
         if websocket.age >= self._times.stable:
             self._backoff.reset()
+            self._early_end_backoff.reset()
             self._early_ends = 0
             return
         # Either the service is unwell, or another master takes the channel from us, as
         # we from it: https://docs.aws.amazon.com/kinesisvideostreams-webrtc-dg/latest/devguide/ConnectAsMaster.html
         self._early_ends += 1
-        await asyncio.sleep(self._backoff.next_delay())
+        await asyncio.sleep(self._early_end_backoff.next_delay())
 
     def _closed(self, websocket: Websocket) -> None:
         if websocket is not self._websocket:
