@@ -1,6 +1,7 @@
 """Config flow of the Kinesis WebRTC integration: an AWS account in a region."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 import re
 from typing import Any, Final, override
 
@@ -38,6 +39,7 @@ from .const import (
     SUBENTRY_TYPE_SHARED_CAMERA,
 )
 from .errors import flow_errors
+from .signaling import ClockSkewError, SignalingClient
 from .subentry_flow import SharedCameraFlow
 
 # Keeps a value out of the texts of validation errors, where Home Assistant has it.
@@ -78,6 +80,8 @@ _STUN_SERVER: Final = re.compile(
 )
 # https://www.rfc-editor.org/rfc/rfc7064#section-3.2
 _STUN_PORT: Final = 3478
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
+_CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 
 
 class KinesisWebRTCConfigFlow(ConfigFlow, domain=DOMAIN):
@@ -174,6 +178,7 @@ class KinesisWebRTCConfigFlow(ConfigFlow, domain=DOMAIN):
         try:
             account = await client.get_caller_account()
             await client.list_channels(name_prefix=CHANNEL_NAME_PREFIX)
+            _check_clock(client)
         except Exception as err:  # noqa: BLE001
             self._errors, self._placeholders = flow_errors(err)
             return None
@@ -222,6 +227,17 @@ class KinesisWebRTCOptionsFlow(OptionsFlow):
             ),
             errors=errors,
         )
+
+
+def _check_clock(client: SignalingClient) -> None:
+    """Raise ClockSkewError if AWS takes only what is signed with its own time.
+
+    The client has corrected its signatures by then, and goes on doing so should the
+    clock go wrong later; but at set-up somebody is there to put it right.
+    """
+    offset = client.clock.offset
+    if abs(offset) > _CLOCK_TOLERANCE:
+        raise ClockSkewError(offset=offset.total_seconds())
 
 
 def _cleaned(user_input: Mapping[str, str]) -> dict[str, str]:

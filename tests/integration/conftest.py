@@ -97,6 +97,7 @@ class Aws:
         self.client = client = create_autospec(SignalingClient, instance=True)
         client.region = REGION
         client.stun_url = f"stun:stun.kinesisvideo.{REGION}.amazonaws.com:443"
+        client.clock.offset = timedelta()
         client.get_caller_account.return_value = ACCOUNT
         client.is_media_storage_enabled.return_value = False
         client.list_channels.side_effect = self._list

@@ -1,5 +1,6 @@
 """Tests of the flows of an account: adding it, new keys, options."""
 
+from datetime import timedelta
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -112,6 +113,26 @@ async def test_what_is_pasted_with_blanks_is_taken_without(hass: HomeAssistant) 
         **KEYS,
         CONF_SESSION_TOKEN: "token",
     }
+
+
+@pytest.mark.parametrize(
+    ("offset", "shown"),
+    [(timedelta(minutes=10), "+600"), (timedelta(minutes=-10), "-600")],
+)
+async def test_a_wrong_clock_is_measured_and_has_to_be_put_right(
+    hass: HomeAssistant, mock_client: AsyncMock, offset: timedelta, shown: str
+) -> None:
+    flow_id = await start(hass)
+    mock_client.clock.offset = offset
+    result = await submit(hass, flow_id, INPUT)
+
+    assert result["errors"] == {"base": "clock_skew"}
+    assert result["description_placeholders"]["offset"] == shown
+
+    mock_client.clock.offset = timedelta(minutes=4)
+    result = await submit(hass, flow_id, INPUT)
+
+    assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
 async def test_an_empty_session_token_is_none(hass: HomeAssistant) -> None:
