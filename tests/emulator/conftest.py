@@ -235,8 +235,7 @@ async def emulator() -> AsyncIterator[KvsEmulator]:
     behaviour = Behaviour(create_delay=0, delete_delay=0)
     async with KvsEmulator(limits=limits, behaviour=behaviour) as service:
         yield service
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    assert not [task for task in tasks if "tests.emulator" in repr(task.get_coro())]
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 @pytest.fixture

@@ -240,17 +240,15 @@ class KvsEmulator:
 
     async def go_offline(self) -> None:
         """Cut every connection and refuse new ones, as in an outage."""
-        self._cut_all()
         await self._listeners.stop()
+        assert self._runner.server is not None
+        for handler in list(self._runner.server.connections):
+            if handler.transport is not None:
+                handler.transport.abort()
 
     async def go_online(self) -> None:
         """Listen again, at the same ports."""
         await self._listeners.resume()
-
-    def _cut_all(self) -> None:
-        for channel in self.channels:
-            for connection in self._hub.room(channel).all:
-                connection.cut()
 
     async def _address_of(self, endpoint: Endpoint, host: str) -> str:
         port = await self._listeners.open(endpoint)

@@ -4,7 +4,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-re
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 import hashlib
 import hmac
@@ -34,9 +34,9 @@ class HttpRequest:
     """What was received, untouched."""
 
     method: str
-    target: str
-    headers: Sequence[tuple[str, str]]
-    body: bytes
+    target: str = field(repr=False)
+    headers: Sequence[tuple[str, str]] = field(repr=False)
+    body: bytes = field(repr=False)
 
     @property
     def path(self) -> str:
@@ -56,9 +56,9 @@ class _Claim:
     access_key_id: str
     scope: Sequence[str]
     signed_headers: Sequence[str]
-    signature: str
+    signature: str = field(repr=False)
     date: str
-    token: str | None
+    token: str | None = field(repr=False)
     expires: int | None
 
 

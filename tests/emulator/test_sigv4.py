@@ -302,4 +302,8 @@ def test_amazon_headers_must_be_signed() -> None:
 def test_no_secret_is_shown() -> None:
     assert "secret/key" not in repr(TEMPORARY)
     assert "token+with" not in repr(TEMPORARY)
+    request = HttpRequest(
+        method="GET", target="/?t=x-secret", headers=[("A", "x-secret")], body=b""
+    )
+    assert "x-secret" not in repr(request)
     assert "00" not in refusal(unquote(PRESIGNED), HOST)[1]

@@ -5,6 +5,7 @@ from email.utils import parsedate_to_datetime
 import time
 
 import aiohttp
+from botocore.exceptions import EndpointConnectionError
 import pytest
 from yarl import URL
 
@@ -210,13 +211,18 @@ async def test_an_outage_cuts_and_refuses_until_it_ends(
     url = await aws.url(arn)
     socket = await aws.open(url)
     await emulator.wait_for_master(arn)
+    describe = aws.control.describe_signaling_channel
+    await call(describe, ChannelARN=arn)
     await emulator.go_offline()
     assert await socket.closed() == 1006
+    # The connection that boto3 keeps is gone too.
+    with pytest.raises(EndpointConnectionError):
+        await call(describe, ChannelARN=arn)
     with pytest.raises(aiohttp.ClientConnectionError):
         await aws.open(url)
     await emulator.go_online()
     await aws.open(url)
-    await call(aws.control.describe_signaling_channel, ChannelARN=arn)
+    await call(describe, ChannelARN=arn)
 
 
 async def test_stopping_ends_everything(aws: Aws) -> None:
