@@ -5,6 +5,7 @@
 import custom_components.kinesis_webrtc  # noqa: F401  # isort: skip
 
 from collections.abc import Generator
+from datetime import timedelta
 import json
 from pathlib import Path
 import re
