@@ -76,6 +76,6 @@ async def shared(
 @pytest_asyncio.fixture(loop_scope="session")
 async def alexa(emulator: Emulator, shared: SharedCamera) -> AlexaLambda:
     channel = await emulator.only_channel()
-    alexa = AlexaLambda(emulator, channel["ChannelARN"])
+    alexa = AlexaLambda.of(emulator, channel["ChannelARN"])
     await alexa.prepare()
     return alexa

@@ -87,7 +87,7 @@ async def view_through_relay(directory: Path) -> Outcome:
             stun_url=relay.stun_url,
         )
         channel = await emulator.only_channel()
-        alexa = AlexaLambda(emulator, channel["ChannelARN"])
+        alexa = AlexaLambda.of(emulator, channel["ChannelARN"])
         async with Echo(frames=75, prefix=in_namespace(ECHO)) as echo:
             answer = await alexa.answer(echo.offer)
             assert answer is not None

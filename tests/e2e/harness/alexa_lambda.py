@@ -3,7 +3,8 @@
 import asyncio
 import base64
 import json
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 from uuid import uuid4
 
 import boto3
@@ -25,14 +26,30 @@ def boto3_session(account: Account) -> boto3.session.Session:
 class AlexaLambda:
     """Forwards offers to a channel's master, as the skill's function does."""
 
-    def __init__(self, emulator: Emulator, channel_arn: str) -> None:
+    def __init__(
+        self,
+        *,
+        url: str,
+        channel_arn: str,
+        account: Account = Emulator.lambda_function,
+        certificate: Path | None = None,
+    ) -> None:
         self._channel_arn = channel_arn
-        self._session = boto3_session(emulator.lambda_function)
-        self._options: dict[str, Any] = {"verify": str(emulator.certificate)}
-        if emulator.certificate is None:
-            self._options = {}
-        self._url = emulator.url
+        self._session = boto3_session(account)
+        self._options: dict[str, Any] = (
+            {"verify": str(certificate)} if certificate else {}
+        )
+        self._url = url
         self._signaling: Any = None
+
+    @classmethod
+    def of(cls, emulator: Emulator, channel_arn: str) -> Self:
+        """Return a function that calls the emulator."""
+        return cls(
+            url=emulator.url,
+            channel_arn=channel_arn,
+            certificate=emulator.certificate,
+        )
 
     def _connect(self) -> Any:
         video = self._session.client(

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Self, override
+from typing import override
 
 from .clip import make_clip
 from .home_assistant import REPOSITORY
@@ -24,7 +24,7 @@ class RtspCamera(Process):
         super().__init__([], name=f"camera-{number}")
 
     @override
-    async def __aenter__(self) -> Self:
+    async def start(self) -> None:
         clip = await asyncio.to_thread(make_clip, CLIPS, camera=self.number)
         server = Path(__file__).with_name("rtsp_server.py")
         self.command = [
@@ -34,10 +34,12 @@ class RtspCamera(Process):
             "--host",
             self._host,
         ]
-        await self.start()
+        await super().start()
+
+    @override
+    async def get_ready(self) -> None:
         ready = await self.wait_for_line(r'^(\{"event": "ready".*)$')
         self.url = json.loads(ready[1])["url"]
-        return self
 
     @property
     def events(self) -> list[dict[str, object]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import re
 import signal
 import tempfile
-from typing import Self, override
+from typing import override
 
 from .ports import free_port
 from .process import Process
@@ -68,11 +68,9 @@ class Coturn(Process):
         return f"turn:{self.host}:{self.port}?transport=udp"
 
     @override
-    async def __aenter__(self) -> Self:
-        await self.start()
+    async def get_ready(self) -> None:
         await self.wait_for_line(r"UDP listener opened on")
         await self.wait_for_line(r"Total auth threads|IO method \(auth thread\)")
-        return self
 
     @override
     async def __aexit__(self, *_: object) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import json
 from pathlib import Path
 import sys
-from typing import Any, Self, override
+from typing import Any, override
 
 from .echo_offer import Era
 from .home_assistant import REPOSITORY
@@ -52,10 +52,8 @@ class Echo(Process):
         super().__init__([*prefix, *command], name="echo", directory=REPOSITORY)
 
     @override
-    async def __aenter__(self) -> Self:
-        await self.start()
+    async def get_ready(self) -> None:
         self.offer = (await self._event("offer"))["sdp"]
-        return self
 
     async def _event(self, name: str, *, timeout: float = 30) -> dict[str, Any]:
         match = await self.wait_for_line(

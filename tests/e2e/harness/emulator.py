@@ -6,7 +6,7 @@ from pathlib import Path
 import re
 import sys
 import tempfile
-from typing import Any, Self, override
+from typing import Any, override
 
 import aiohttp
 
@@ -129,11 +129,9 @@ class Emulator(Process):
         super().__init__(command, name="emulator", directory=REPOSITORY)
 
     @override
-    async def __aenter__(self) -> Self:
-        await self.start()
+    async def get_ready(self) -> None:
         ready = json.loads((await self.wait_for_line(r"^(\{.*\})$"))[1])
         self.url, self._admin_url = ready["url"], ready["admin_url"]
-        return self
 
     @override
     async def __aexit__(self, *_: object) -> None:

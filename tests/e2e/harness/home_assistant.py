@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import json
 from pathlib import Path
 import sys
-from typing import Self, override
+from typing import override
 
 import aiohttp
 
@@ -109,7 +109,7 @@ class HomeAssistant(Process):
         self.directory = directory
         self.start_timeout = start_timeout
         self.client: HomeAssistantClient
-        self._session: aiohttp.ClientSession
+        self._session: aiohttp.ClientSession | None = None
         self._integration = integration
         command: list[str | Path] = [
             python,
@@ -137,26 +137,23 @@ class HomeAssistant(Process):
         return HomeAssistantLog.parse(self.lines)
 
     @override
-    async def __aenter__(self) -> Self:
+    async def start(self) -> None:
         lay_configuration(self.directory, port=self.port, integration=self._integration)
-        await self.start()
+        await super().start()
+
+    @override
+    async def get_ready(self) -> None:
+        await self.wait_for_line("Now listening on port", timeout=self.start_timeout)
         self._session = aiohttp.ClientSession()
         self.client = HomeAssistantClient(self.url, self._session)
-        try:
-            await self.wait_for_line(
-                r"Now listening on port", timeout=self.start_timeout
-            )
-            await self.client.log_in(USERNAME, PASSWORD)
-            await self.client.wait_until_running(timeout=self.start_timeout)
-        except BaseException:
-            await self.__aexit__()
-            raise
-        return self
+        await self.client.log_in(USERNAME, PASSWORD)
+        await self.client.wait_until_running(timeout=self.start_timeout)
 
     @override
     async def __aexit__(self, *_: object) -> None:
         try:
-            await self.client.close()
-            await self._session.close()
+            if self._session:
+                await self.client.close()
+                await self._session.close()
         finally:
             await self.stop()

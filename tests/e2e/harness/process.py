@@ -40,8 +40,16 @@ class Process:
         self._watchers: list[Callable[[str], None]] = []
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        try:
+            await self.start()
+            await self.get_ready()
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
+
+    async def get_ready(self) -> None:
+        """Wait until the process can be used; to be overridden."""
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()

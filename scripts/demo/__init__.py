@@ -1,0 +1,1 @@
+"""The demo: a real Home Assistant, configured against the emulator, on loopback."""
