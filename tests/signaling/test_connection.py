@@ -274,6 +274,23 @@ async def test_replaced_socket_still_delivers(
     assert await master.wait_messages(2) == [GoAway(), ReconnectIceServer()]
 
 
+async def test_messages_that_wait_for_their_turn_go_out_on_the_next_socket(
+    connections: Connections, emulator: KvsEmulator
+) -> None:
+    master = await connections.master(times=replace(QUICK, linger=5))
+    old = await emulator.wait_for_master("camera")
+    answer = SdpAnswer(sdp=SDP, recipient_client_id="v")
+    sending = asyncio.gather(*(master.connection.send(answer) for _ in range(8)))
+    await emulator.wait_for(lambda: len(emulator.journal.messages) == 5)
+
+    old.go_away(30)
+    await sending
+    await emulator.wait_for(lambda: len(emulator.journal.messages) == 8)
+
+    assert emulator.master("camera") is not old
+    assert not any("refused" in seen.outcome for seen in emulator.journal.messages)
+
+
 async def test_socket_stays_while_the_next_is_refused(
     connections: Connections, emulator: KvsEmulator
 ) -> None:
