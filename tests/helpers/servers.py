@@ -10,6 +10,9 @@ from typing import Self
 
 import aioice.stun
 
+# Below the ports that the system itself gives to sockets.
+RELAY_PORTS = range(20_000, 30_000)
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -28,6 +31,7 @@ class UdpServer(asyncio.DatagramProtocol):
         self.address = address
         self.port = 0
         self.received: list[bytes] = []
+        self.asked = asyncio.Event()
         self.transport: asyncio.DatagramTransport | None = None
 
     async def __aenter__(self) -> Self:
@@ -48,6 +52,7 @@ class UdpServer(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Count; derived servers answer."""
         self.received.append(data)
+        self.asked.set()
 
 
 class StunServer(UdpServer):
@@ -128,8 +133,8 @@ async def run_coturn(
         "--no-dtls",
         "--no-cli",
         "--allow-loopback-peers",
-        "--min-port=40000",
-        "--max-port=49999",
+        f"--min-port={RELAY_PORTS.start}",
+        f"--max-port={RELAY_PORTS.stop - 1}",
         f"--pidfile={folder / 'turnserver.pid'}",
         f"--userdb={folder / 'turnserver.db'}",
         "--log-file=stdout",

@@ -28,9 +28,16 @@ class FileSource:
         self.path = path
         self.options = {"stream_loop": "-1"} | options
         self.resolved = 0
+        self._asked = asyncio.Condition()
+
+    async def wait_resolved(self, count: int) -> None:
+        async with asyncio.timeout(10), self._asked:
+            await self._asked.wait_for(lambda: self.resolved >= count)
 
     async def resolve(self) -> StreamUrl:
         self.resolved += 1
+        async with self._asked:
+            self._asked.notify_all()
         return StreamUrl(url=str(self.path), options=self.options)
 
 
@@ -82,6 +89,13 @@ def loopback(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ],
     )
     return addresses
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _frozen() -> None:
+    """Spare the collections between tests all that was imported."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

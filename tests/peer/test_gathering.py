@@ -18,6 +18,7 @@ from custom_components.kinesis_webrtc.peer import (
 from custom_components.kinesis_webrtc.peer.gathering import host_addresses
 from custom_components.kinesis_webrtc.peer.sdp import parse
 from tests.helpers.servers import (
+    RELAY_PORTS,
     Coturn,
     Server,
     StunServer,
@@ -204,7 +205,7 @@ def only_relayed(viewer: Viewer) -> None:
         stock = protocol.datagram_received
 
         def filtered(data: bytes, addr: tuple[str, int], stock=stock) -> None:
-            if 40_000 <= addr[1] < 50_000:
+            if addr[1] in RELAY_PORTS:
                 stock(data, addr)
 
         protocol.datagram_received = filtered
@@ -285,7 +286,7 @@ async def test_addresses_of_the_default_route_come_first(
     loopback[:] = ["172.17.0.1", "::1", "192.0.2.2", "192.0.2.2"]
     monkeypatch.setattr(
         "custom_components.kinesis_webrtc.peer.gathering._source_address",
-        lambda family: "192.0.2.2",
+        lambda _: "192.0.2.2",
     )
     assert host_addresses(ipv6=True, limit=9) == ["192.0.2.2", "172.17.0.1", "::1"]
     assert host_addresses(ipv6=False, limit=1) == ["192.0.2.2"]

@@ -303,8 +303,7 @@ async def test_closing_before_the_answer_is_there(make_master, recorder) -> None
     async with UdpServer() as silent:
         servers = [Server((f"turn:127.0.0.1:{silent.port}",), "u", "p")]
         answering = asyncio.create_task(master.answer("echo", ECHO, servers))
-        while not silent.received:
-            await asyncio.sleep(0.01)
+        await silent.asked.wait()
         await master.close("echo")
         with pytest.raises(OfferRefused) as caught:
             await answering
@@ -317,8 +316,7 @@ async def test_cancelled_answer_leaves_nothing(make_master, recorder) -> None:
     async with UdpServer() as silent:
         servers = [Server((f"turn:127.0.0.1:{silent.port}",), "u", "p")]
         answering = asyncio.create_task(master.answer("echo", ECHO, servers))
-        while not silent.received:
-            await asyncio.sleep(0.01)
+        await silent.asked.wait()
         answering.cancel()
         with pytest.raises(asyncio.CancelledError):
             await answering
@@ -331,8 +329,7 @@ async def test_shutdown_while_answering(make_master) -> None:
     async with UdpServer() as silent:
         servers = [Server((f"stun:127.0.0.1:{silent.port}",))]
         answering = asyncio.create_task(master.answer("echo", ECHO, servers))
-        while not silent.received:
-            await asyncio.sleep(0.01)
+        await silent.asked.wait()
         await master.shutdown()
         with pytest.raises(OfferRefused) as caught:
             await answering

@@ -253,6 +253,8 @@ class CameraFeed:
             while not done.done():
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.shield(done)
+            # Telling was the last that it had to do.
+            thread.join()
 
     @staticmethod
     def _on_loop[T](

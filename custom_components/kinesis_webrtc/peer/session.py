@@ -103,12 +103,17 @@ class PeerSession:
             self._answer(), name="kinesis_webrtc answer"
         )
         try:
-            return await self._answering
+            text = await self._answering
         except asyncio.CancelledError:
             current = asyncio.current_task()
             if self.has_ended and current is not None and not current.cancelling():
                 raise OfferRefused(self._refusal()) from None
             raise
+        # The caller gets the answer before it hears of what came later, also when
+        # it runs this in a task of its own, which takes a turn of the loop more.
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self._release)
+        return text
 
     def add_candidate(self, candidate: RemoteCandidate) -> None:
         """Try one more remote candidate, up to a bound."""
@@ -194,8 +199,6 @@ class PeerSession:
         self._timer = loop.call_later(
             self._limits.connect_timeout, self.end, EndReason.NEVER_CONNECTED
         )
-        # The caller gets the answer before it hears of what came later.
-        loop.call_soon(self._release)
         return text
 
     def _equip(self, transceiver: RTCRtpTransceiver, media: Media) -> None:

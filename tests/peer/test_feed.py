@@ -1,0 +1,321 @@
+"""One camera, however many watch: opened, shared, replayed, reopened, closed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+import shutil
+
+import pytest
+
+from custom_components.kinesis_webrtc.peer import (
+    EndReason,
+    Limits,
+    SourceError,
+    StreamUrl,
+)
+from custom_components.kinesis_webrtc.peer.feed import (
+    CameraFeed,
+    Subscription,
+    SubscriptionEndedError,
+)
+from custom_components.kinesis_webrtc.peer.h264 import AccessUnit, nal_units
+from tests.helpers.clip import make_clip
+
+from .conftest import FileSource
+
+
+class Ends:
+    def __init__(self) -> None:
+        self.seen: list[tuple[EndReason, str | None]] = []
+        self.event = asyncio.Event()
+
+    def __call__(self, reason: EndReason, detail: str | None) -> None:
+        self.seen.append((reason, detail))
+        self.event.set()
+
+
+@pytest.fixture
+async def ends() -> Ends:
+    return Ends()
+
+
+@pytest.fixture
+async def make_feed(source: FileSource) -> AsyncIterator[Callable[..., CameraFeed]]:
+    feeds: list[CameraFeed] = []
+
+    def make(camera: object = source, **limits: float) -> CameraFeed:
+        settings = {"linger": 0.1, "backoff_floor": 0.05} | limits
+        feeds.append(CameraFeed(source=camera, limits=Limits(**settings)))
+        return feeds[-1]
+
+    yield make
+    for feed in feeds:
+        await feed.close()
+
+
+async def take(subscription: Subscription, count: int) -> list[AccessUnit]:
+    async with asyncio.timeout(10):
+        return [await subscription.next() for _ in range(count)]
+
+
+def is_complete_key(unit: AccessUnit) -> bool:
+    found = [kind for kind, _, _ in nal_units(unit.data)]
+    return [kind for kind in found if kind in (5, 7, 8)][:3] == [7, 8, 5]
+
+
+async def closed(feed: CameraFeed) -> None:
+    task = feed._task
+    if task is not None:
+        await asyncio.wait({task}, timeout=5)
+        await asyncio.sleep(0)
+    assert not feed.is_open
+
+
+async def test_nothing_is_opened_for_nobody(
+    make_feed: Callable[..., CameraFeed], source: FileSource
+) -> None:
+    feed = make_feed()
+    assert not feed.is_open
+    assert source.resolved == 0
+    assert feed.profile is None
+
+
+async def test_first_picture_is_a_complete_key_picture(
+    make_feed: Callable[..., CameraFeed], ends: Ends
+) -> None:
+    feed = make_feed()
+    units = await take(feed.subscribe(ends), 5)
+    assert is_complete_key(units[0])
+    assert not any(unit.is_key for unit in units[1:])
+    assert feed.profile is not None
+    assert feed.format is not None
+    assert (feed.format.width, feed.format.height) == (320, 240)
+
+
+async def test_joining_viewer_gets_the_group_in_flight(
+    make_feed: Callable[..., CameraFeed], ends: Ends
+) -> None:
+    feed = make_feed()
+    first = feed.subscribe(ends)
+    seen = await take(first, 12)
+    group = feed.group_of_pictures
+    second = feed.subscribe(ends)
+    joined = await take(second, len(group) + 3)
+    assert joined[: len(group)] == group
+    assert is_complete_key(joined[0])
+    assert joined[0] == seen[0]
+    stamps = [unit.timestamp for unit in joined]
+    assert stamps == sorted(set(stamps))
+    assert feed.opened == 1
+
+
+async def test_camera_is_closed_after_the_last_viewer_and_not_before(
+    make_feed: Callable[..., CameraFeed], ends: Ends
+) -> None:
+    feed = make_feed()
+    first, second = feed.subscribe(ends), feed.subscribe(ends)
+    await take(first, 2)
+    first.close()
+    first.close()
+    await take(second, 8)
+    second.close()
+    assert feed.is_open
+    await closed(feed)
+    assert not feed.group_of_pictures
+    assert not ends.seen
+
+
+async def test_viewer_in_time_finds_the_camera_still_open(
+    make_feed: Callable[..., CameraFeed], ends: Ends
+) -> None:
+    feed = make_feed(linger=5.0)
+    first = feed.subscribe(ends)
+    await take(first, 2)
+    first.close()
+    await take(feed.subscribe(ends), 3)
+    assert feed.opened == 1
+
+
+async def test_viewer_that_comes_while_closing_opens_it_again(
+    make_feed: Callable[..., CameraFeed], ends: Ends
+) -> None:
+    feed = make_feed(linger=0.0)
+    first = feed.subscribe(ends)
+    await take(first, 2)
+    first.close()
+    feed._stop()
+    await take(feed.subscribe(ends), 3)
+    assert feed.opened == 2
+
+
+async def test_broken_stream_is_opened_again_and_time_goes_on(
+    make_feed: Callable[..., CameraFeed], ends: Ends, clip: Path
+) -> None:
+    camera = FileSource(clip, stream_loop="0", re="0")
+    feed = make_feed(camera)
+    subscription = feed.subscribe(ends)
+    stamps = [unit.timestamp for unit in await take(subscription, 1)]
+    while feed.opened < 3:
+        stamps += [unit.timestamp for unit in await take(subscription, 1)]
+    stamps += [unit.timestamp for unit in await take(subscription, 5)]
+    assert stamps == sorted(set(stamps))
+    assert camera.resolved >= 3
+
+
+async def test_camera_that_comes_late_is_waited_for(
+    make_feed: Callable[..., CameraFeed], ends: Ends, clip: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "late.mp4"
+    camera = FileSource(path)
+    feed = make_feed(camera)
+    subscription = feed.subscribe(ends)
+    await camera.wait_resolved(3)
+    shutil.copy(clip, path)
+    await take(subscription, 3)
+
+
+@pytest.mark.parametrize(
+    ("error", "end"),
+    [
+        (SourceError("no_stream"), (EndReason.SOURCE_FAILED, "no_stream")),
+        (SourceError("camera_off"), (EndReason.CAMERA_OFF, None)),
+        (LookupError("secret"), (EndReason.SOURCE_FAILED, "LookupError")),
+    ],
+)
+async def test_viewers_do_not_wait_for_ever(
+    make_feed: Callable[..., CameraFeed],
+    ends: Ends,
+    error: Exception,
+    end: tuple[EndReason, str | None],
+) -> None:
+    class Broken:
+        async def resolve(self) -> StreamUrl:
+            raise error
+
+    feed = make_feed(Broken(), source_patience=0.2)
+    feed.subscribe(ends)
+    await asyncio.wait_for(ends.event.wait(), 5)
+    assert ends.seen == [end]
+    await closed(feed)
+
+
+async def test_source_that_says_nothing_is_given_up(
+    make_feed: Callable[..., CameraFeed], ends: Ends
+) -> None:
+    class Mute:
+        async def resolve(self) -> StreamUrl:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    feed = make_feed(Mute(), open_timeout=0.1, source_patience=0.15)
+    feed.subscribe(ends)
+    await asyncio.wait_for(ends.event.wait(), 5)
+    assert ends.seen == [(EndReason.SOURCE_FAILED, "no_stream_in_time")]
+
+
+async def test_codec_that_cannot_be_passed_on_ends_all(
+    make_feed: Callable[..., CameraFeed], ends: Ends, tmp_path: Path
+) -> None:
+    camera = FileSource(make_clip(tmp_path / "c.avi", seconds=0.2, codec="mpeg4"))
+    feed = make_feed(camera)
+    feed.subscribe(ends)
+    feed.subscribe(ends)
+    await asyncio.wait_for(ends.event.wait(), 5)
+    assert ends.seen == [(EndReason.UNSUPPORTED_CODEC, "mpeg4")] * 2
+
+
+async def test_unforeseen_failure_ends_all_and_is_logged(
+    make_feed: Callable[..., CameraFeed],
+    ends: Ends,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    feed = make_feed()
+
+    async def fail() -> None:
+        raise LookupError("secret")
+
+    monkeypatch.setattr(feed, "_open_and_read", fail)
+    feed.subscribe(ends)
+    await asyncio.wait_for(ends.event.wait(), 5)
+    assert ends.seen == [(EndReason.SOURCE_FAILED, "unexpected")]
+    assert "LookupError" in caplog.text
+    assert "secret" not in caplog.text
+
+
+async def test_reader_that_crashes_is_a_broken_stream(
+    make_feed: Callable[..., CameraFeed], ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(self: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(
+        "custom_components.kinesis_webrtc.peer.reader.StreamReader.run", crash
+    )
+    feed = make_feed(source_patience=0.2)
+    feed.subscribe(ends)
+    await asyncio.wait_for(ends.event.wait(), 5)
+    assert ends.seen == [(EndReason.SOURCE_FAILED, "RuntimeError")]
+
+
+def unit(number: int, *, key: bool = False) -> AccessUnit:
+    return AccessUnit(b"\x00" * 10, number * 3600, key)
+
+
+async def test_slow_viewer_loses_whole_pictures_until_the_next_key_picture(
+    make_feed: Callable[..., CameraFeed], ends: Ends
+) -> None:
+    feed = make_feed(backlog=5)
+    subscription = Subscription(feed, ends, 5)
+    subscription.push(unit(0, key=True))
+    waiting = asyncio.create_task(subscription.next())
+    await asyncio.sleep(0)
+    subscription.push(unit(1))
+    subscription.push(unit(2, key=True))
+    assert (await waiting).timestamp == 2 * 3600
+    for number in range(3, 20):
+        subscription.push(unit(number))
+    assert len(subscription._units) == 5
+    assert subscription.dropped == 13
+    subscription.push(unit(20, key=True))
+    subscription.push(unit(21))
+    assert [u.timestamp // 3600 for u in await take(subscription, 2)] == [20, 21]
+    subscription.close()
+    with pytest.raises(SubscriptionEndedError):
+        await subscription.next()
+
+
+async def test_waiting_viewer_hears_of_the_end(
+    make_feed: Callable[..., CameraFeed], ends: Ends
+) -> None:
+    subscription = Subscription(make_feed(), ends, 5)
+    waiting = asyncio.create_task(subscription.next())
+    await asyncio.sleep(0)
+    subscription.close()
+    with pytest.raises(SubscriptionEndedError):
+        await waiting
+
+
+async def test_memory_for_the_group_is_bounded(
+    make_feed: Callable[..., CameraFeed], ends: Ends
+) -> None:
+    feed = make_feed(cached_bytes=35)
+    for number in range(3):
+        feed._deliver(unit(number, key=number == 0))
+    assert len(feed.group_of_pictures) == 3
+    feed._deliver(unit(3))
+    feed._deliver(unit(4))
+    assert not feed.group_of_pictures
+    feed._deliver(unit(5, key=True))
+    assert len(feed.group_of_pictures) == 1
+
+
+async def test_closing_waits_for_the_camera(
+    make_feed: Callable[..., CameraFeed], ends: Ends
+) -> None:
+    feed = make_feed()
+    await take(feed.subscribe(ends), 2)
+    await feed.close()
+    assert not feed.is_open
+    feed.subscribe(ends)
+    assert not feed.is_open
