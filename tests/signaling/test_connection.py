@@ -279,8 +279,8 @@ async def test_messages_that_wait_for_their_turn_go_out_on_the_next_socket(
 ) -> None:
     master = await connections.master(times=replace(QUICK, linger=5))
     old = await emulator.wait_for_master("camera")
-    answer = SdpAnswer(sdp=SDP, recipient_client_id="v")
-    sending = asyncio.gather(*(master.connection.send(answer) for _ in range(8)))
+    answers = [SdpAnswer(sdp=SDP, recipient_client_id=f"v{n}") for n in range(8)]
+    sending = asyncio.gather(*map(master.connection.send, answers))
     await emulator.wait_for(lambda: len(emulator.journal.messages) == 5)
 
     old.go_away(30)
