@@ -1,0 +1,28 @@
+"""The benchmarks run, and what they measure is within the project's bounds."""
+
+import json
+
+import pytest
+
+from tests.system import require
+
+from .harness.home_assistant import REPOSITORY
+from .harness.process import Process
+
+BENCH = REPOSITORY / "scripts" / "bench"
+
+
+@pytest.mark.timeout(180)
+async def test_answers_and_first_frames_are_in_time() -> None:
+    require("turnserver", "gi:GstRtspServer", "gst:rtph264pay", "gst:h264parse")
+    few = ("--answers=5", "--silent-answers=2", "--views=2")
+    async with Process([BENCH, "answer", *few]) as bench:
+        assert await bench.wait(timeout=120) == 0, bench.failure("failed")
+    result = json.loads(bench.lines[-1])
+    assert set(result) == {"answer_ms", "first_frame_ms"}
+    answers = result["answer_ms"]
+    assert set(answers) == {"host_only", "stun_turn", "silent_servers"}
+    assert answers["host_only"]["p50"] < 150
+    assert answers["stun_turn"]["p50"] < 150
+    assert answers["silent_servers"]["max"] < 1500
+    assert result["first_frame_ms"]["max"] < 3000
