@@ -106,6 +106,23 @@ def test_there_are_none_before_the_first_answer(in_virtual_time: InVirtualTime) 
     in_virtual_time(main)
 
 
+def test_tells_of_each_renewal(in_virtual_time: InVirtualTime) -> None:
+    async def main() -> None:
+        told: list[tuple[IceServer, ...]] = []
+        service = Service()
+        service.errors = [ClientLimitExceededError()]
+        async with Running(service, on_renewed=told.append) as cache:
+            assert told == []
+            await wait(60)
+            assert told == [cache.servers]
+            cache.refresh()
+            await wait(60)
+            assert told[1:] == [cache.servers]
+            assert told[0] != told[1]
+
+    in_virtual_time(main)
+
+
 def test_servers_are_renewed_before_they_are_too_old(
     in_virtual_time: InVirtualTime,
 ) -> None:

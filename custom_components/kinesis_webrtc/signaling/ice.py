@@ -36,14 +36,19 @@ class IceServerCache:
         role: Role = Role.MASTER,
         clock: Callable[[], float] = time.monotonic,
         floor: float = FLOOR,
+        on_renewed: Callable[[tuple[IceServer, ...]], None] | None = None,
     ) -> None:
-        """Start empty; `floor` is the least number of seconds between two fetches."""
+        """Start empty; `floor` is the least number of seconds between two fetches.
+
+        `on_renewed` is called with the servers after each fetch; it must not block.
+        """
         self._client = client
         self._channel_arn = channel_arn
         self._client_id = client_id
         self._role = role
         self._clock = clock
         self._floor = floor
+        self._on_renewed = on_renewed
         self._config: IceServerConfig | None = None
         self._usable_until = 0.0
         self._error: SignalingError | None = None
@@ -87,6 +92,8 @@ class IceServerCache:
             usable = max(0.0, config.ttl - MARGIN)
             self._config = config
             self._usable_until = self._clock() + usable
+            if self._on_renewed is not None:
+                self._on_renewed(config.servers)
             await asyncio.sleep(self._floor)
             # A third of the way is left for renewing when the service throttles.
             renew_at = self._usable_until - min(MARGIN, usable / 3)
