@@ -20,10 +20,7 @@ def parse(*lines: str) -> HomeAssistantLog:
     [
         [f"{STAMP} WARNING (MainThread) [custom_components.kinesis_webrtc.camera] Hm"],
         [f"{STAMP} ERROR (MainThread) [aioice.ice] Hm"],
-        [
-            f"{STAMP} WARNING (MainThread) [homeassistant.util.loop] "
-            + "Detected blocking call to open with args"
-        ],
+        [f"{STAMP} WARNING (MainThread) [util.loop] Detected blocking call to open"],
         [
             f"{STAMP} ERROR (MainThread) [homeassistant] Error doing job: Task exception",
             "Traceback (most recent call last):",

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
 import itertools
 from typing import Any
 
@@ -34,9 +35,7 @@ class HomeAssistantClient:
         Raises HomeAssistantError when the user is refused.
         """
         client_id = f"{self.url}/"
-        steps = await self._request("GET", "/api/onboarding")
-        user_step = next(step for step in steps if step["step"] == "user")
-        if user_step["done"]:
+        if await self._has_owner():
             code = await self._log_in_code(client_id, username, password)
         else:
             created = await self._request(
@@ -62,6 +61,14 @@ class HomeAssistantClient:
         )
         self._token = token["access_token"]
         await self._open_websocket()
+
+    async def _has_owner(self) -> bool:
+        async with self._session.get(f"{self.url}/api/onboarding") as response:
+            if response.status == HTTPStatus.NOT_FOUND:
+                # The views are there only until everything is done.
+                return True
+            steps = await response.json()
+        return any(step["step"] == "user" and step["done"] for step in steps)
 
     async def _log_in_code(self, client_id: str, username: str, password: str) -> str:
         flow = await self._request(
@@ -108,6 +115,10 @@ class HomeAssistantClient:
         """Return what a POST gives."""
         return await self._request("POST", path, json=dict(body or {}))
 
+    async def call_service(self, name: str, **data: object) -> None:
+        """Call a service ("domain.service") and wait until it is done."""
+        await self.post(f"/api/services/{name.replace('.', '/')}", data)
+
     async def delete(self, path: str) -> Any:
         """Return what a DELETE gives."""
         return await self._request("DELETE", path)
@@ -120,7 +131,7 @@ class HomeAssistantClient:
         async with self._session.request(
             method, self.url + path, headers=self._headers, **body
         ) as response:
-            if response.status >= 400:
+            if response.status >= HTTPStatus.BAD_REQUEST:
                 raise HomeAssistantError(
                     f"{method} {path}: {response.status} {await response.text()}"
                 )

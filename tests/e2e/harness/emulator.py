@@ -157,12 +157,12 @@ class Emulator(Process):
             state: dict[str, Any] = await response.json()
             return state
 
-    async def act(self, action: str, **parameters: object) -> Any:
+    async def act(self, what: str, /, **parameters: object) -> Any:
         """Change something behind the clients' back, as the admin API offers."""
         async with (
             aiohttp.ClientSession() as session,
             session.post(
-                f"{self._admin_url}/_emulator/{action}", json=parameters
+                f"{self._admin_url}/_emulator/{what}", json=parameters
             ) as response,
         ):
             response.raise_for_status()

@@ -17,6 +17,19 @@ class Account:
     region: str = "us-east-1"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedCamera:
+    """A camera that is shared, and the entities that tell about it."""
+
+    entry_id: str
+    subentry_id: str
+    camera: str
+    connected: str
+    viewers: str
+    session: str
+    sharing: str
+
+
 async def add_camera(
     client: HomeAssistantClient, *, name: str, stream_url: str, still_url: str = ""
 ) -> str:
@@ -75,22 +88,31 @@ async def share_camera(
     entry_id: str,
     camera: str,
     channel: str = "create_new",
-) -> None:
-    """Share a camera on a new channel or on an existing one."""
+) -> SharedCamera:
+    """Share a camera on a new channel or on an existing one; wait for its master."""
+    before = await _subentries(client, entry_id)
     flow = await Flow.start(client, SUBENTRIES, [entry_id, "shared_camera"])
     await flow.finish({"camera": camera, "channel": channel})
+    (subentry_id,) = await _subentries(client, entry_id) - before
+    entities = await _entities(client, subentry_id)
+    shared = SharedCamera(
+        entry_id=entry_id,
+        subentry_id=subentry_id,
+        camera=camera,
+        connected=entities["binary_sensor"],
+        viewers=entities["sensor"],
+        session=entities["event"],
+        sharing=entities["switch"],
+    )
+    await client.wait_for_state(shared.connected, "on")
+    return shared
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedCamera:
-    """A camera that is shared, and the entities that tell about it."""
-
-    entry_id: str
-    camera: str
-    connected: str
-    viewers: str
-    session: str
-    sharing: str
+async def _subentries(client: HomeAssistantClient, entry_id: str) -> set[str]:
+    subentries = await client.command(
+        "config_entries/subentries/list", entry_id=entry_id
+    )
+    return {subentry["subentry_id"] for subentry in subentries}
 
 
 async def share_a_camera(
@@ -107,22 +129,11 @@ async def share_a_camera(
         client, name=name, stream_url=stream_url, still_url=still_url
     )
     entry_id = await add_account(client, account, stun_url=stun_url)
-    await share_camera(client, entry_id=entry_id, camera=camera)
-    entities = await _entities(client, entry_id=entry_id)
-    shared = SharedCamera(
-        entry_id=entry_id,
-        camera=camera,
-        connected=entities["binary_sensor"],
-        viewers=entities["sensor"],
-        session=entities["event"],
-        sharing=entities["switch"],
-    )
-    await client.wait_for_state(shared.connected, "on")
-    return shared
+    return await share_camera(client, entry_id=entry_id, camera=camera)
 
 
-async def _entities(client: HomeAssistantClient, *, entry_id: str) -> dict[str, str]:
-    """Return the ids of an entry's entities by domain, when all platforms are there."""
+async def _entities(client: HomeAssistantClient, subentry_id: str) -> dict[str, str]:
+    """Return a subentry's entities by domain, when all platforms have added theirs."""
     async with (
         asyncio.timeout(20),
         client.subscribe(
@@ -133,7 +144,7 @@ async def _entities(client: HomeAssistantClient, *, entry_id: str) -> dict[str, 
             entities = {
                 entity["entity_id"].partition(".")[0]: entity["entity_id"]
                 for entity in await client.command("config/entity_registry/list")
-                if entity["config_entry_id"] == entry_id
+                if entity["config_subentry_id"] == subentry_id
             }
             if {"binary_sensor", "sensor", "event", "switch"} <= set(entities):
                 return entities
