@@ -53,7 +53,9 @@ from .models import (
     IceServerConfig,
     Role,
 )
+from .pacing import Pacer
 from .presign import presign
+from .sdp import is_complete, is_trickled, prepare_offer, repair_answer
 from .translation import translate
 
 __all__ = [
@@ -83,6 +85,7 @@ __all__ = [
     "NotConnectedError",
     "Notice",
     "OutgoingMessage",
+    "Pacer",
     "PayloadTooLargeError",
     "ReconnectIceServer",
     "ResourceInUseError",
@@ -102,7 +105,11 @@ __all__ = [
     "decode_payload",
     "encode",
     "encode_payload",
+    "is_complete",
+    "is_trickled",
     "parse",
+    "prepare_offer",
     "presign",
+    "repair_answer",
     "translate",
 ]
