@@ -15,6 +15,7 @@ from .services import async_setup_services
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 PLATFORMS = [
     Platform.BINARY_SENSOR,
+    Platform.CAMERA,
     Platform.EVENT,
     Platform.SENSOR,
     Platform.SWITCH,
@@ -32,6 +33,7 @@ async def async_setup_entry(
 ) -> bool:
     """Set up an AWS account; everything that needs AWS goes on in the background."""
     runtime = entry.runtime_data = AccountRuntime.create(hass, entry)
+    runtime.async_start_relay(hass, entry)
     runtime.async_start_cameras(hass, entry)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
 

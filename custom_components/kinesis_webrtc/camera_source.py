@@ -31,13 +31,18 @@ class CameraSource(MediaSource):
         self._hass = hass
         self._camera = camera
 
+    @property
+    def entity_id(self) -> str | None:
+        """Return the camera's entity id as of now, None if it was removed."""
+        return er.async_resolve_entity_id(er.async_get(self._hass), self._camera)
+
     @override
     async def resolve(self) -> StreamUrl:
         """Return where the camera's stream is now.
 
         Raises SourceError if the camera is gone, off, or has no stream.
         """
-        entity_id = er.async_resolve_entity_id(er.async_get(self._hass), self._camera)
+        entity_id = self.entity_id
         if entity_id is None:
             raise SourceError("camera_removed")
         try:

@@ -37,6 +37,8 @@ from .signaling import (
 )
 
 CREATE_NEW: Final = "create_new"
+# With the prefix: ha-relay.
+RELAY_CHANNEL: Final = "relay"
 
 _DELETING: Final = "DELETING"
 _NAME: Final = re.compile(r"[a-zA-Z0-9_.-]{1,256}")
@@ -125,11 +127,21 @@ class ChannelChooser:
         instead: it is what an interrupted attempt leaves behind. Raises the errors of
         the signaling package.
         """
-        tags = {
-            TAG_CREATED_BY: await instance_id.async_get(self.hass),
-            TAG_CAMERA_NAME: tag_value(camera_name),
-        }
-        for name in _names(camera_name):
+        return await self._async_create(
+            camera_name, {TAG_CAMERA_NAME: tag_value(camera_name)}
+        )
+
+    async def async_create_relay(self) -> Channel:
+        """Return a new channel for its TURN servers alone, once it is active.
+
+        It has no camera's name, so that the Alexa skill passes it over. Raises the
+        errors of the signaling package.
+        """
+        return await self._async_create(RELAY_CHANNEL, {})
+
+    async def _async_create(self, what_for: str, tags: dict[str, str]) -> Channel:
+        tags = {TAG_CREATED_BY: await instance_id.async_get(self.hass), **tags}
+        for name in _names(what_for):
             key = ChannelKey.from_entry(self.entry, name)
             if key in channels_in_use(self.hass):
                 continue
@@ -167,7 +179,10 @@ class ChannelChooser:
             return None
         if existing.get(TAG_CREATED_BY) != tags[TAG_CREATED_BY]:
             return None
-        if existing.get(TAG_CAMERA_NAME) != tags[TAG_CAMERA_NAME]:
+        if TAG_CAMERA_NAME in existing and TAG_CAMERA_NAME not in tags:
+            # A camera's, whose name cannot be taken from it.
+            return None
+        if existing.get(TAG_CAMERA_NAME) != tags.get(TAG_CAMERA_NAME):
             await self.client.tag_channel(channel.arn, tags)
         if channel.message_ttl != MESSAGE_TTL:
             channel = await self.client.update_message_ttl(channel, MESSAGE_TTL)
@@ -214,12 +229,12 @@ def tag_value(text: str) -> str:
     return " ".join(allowed.split())[:256]
 
 
-def _names(camera_name: str) -> chain[str]:
-    """Return the names to try for a camera's channel; none has a dot.
+def _names(what_for: str) -> chain[str]:
+    """Return the names to try for the channel of a camera or a relay; none has a dot.
 
     Alexa takes no dot in an endpoint's id, which the channel's name becomes.
     """
-    slug = slugify(camera_name, separator="-")[:_SLUG_LENGTH]
+    slug = slugify(what_for, separator="-")[:_SLUG_LENGTH]
     name = f"{CHANNEL_NAME_PREFIX}{slug}"
     return chain([name], (f"{name}-{count}" for count in range(2, _NAMES_TRIED)))
 

@@ -15,6 +15,7 @@ from homeassistant.config_entries import (
 )
 from homeassistant.core import callback
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
@@ -26,10 +27,13 @@ import probatio
 import voluptuous as vol
 
 from .account import async_create_client
+from .channel_choice import ChannelChooser
 from .const import (
     CHANNEL_NAME_PREFIX,
     CONF_ACCESS_KEY_ID,
     CONF_REGION,
+    CONF_RELAY_CHANNEL_ARN,
+    CONF_RELAYS,
     CONF_SECRET_ACCESS_KEY,
     CONF_SESSION_TOKEN,
     CONF_STUN_SERVER,
@@ -38,6 +42,7 @@ from .const import (
     REGIONS,
     SUBENTRY_TYPE_SHARED_CAMERA,
 )
+from .created_channels import CreatedChannels, async_get_created_channels
 from .errors import flow_errors
 from .signaling import ClockSkewError, SignalingClient
 from .subentry_flow import SharedCameraFlow
@@ -69,7 +74,12 @@ _ACCOUNT_SCHEMA: Final = vol.Schema(
         **_KEYS_SCHEMA.schema,
     }
 )
-_OPTIONS_SCHEMA: Final = vol.Schema({vol.Optional(CONF_STUN_SERVER): TextSelector()})
+_OPTIONS_SCHEMA: Final = vol.Schema(
+    {
+        vol.Optional(CONF_STUN_SERVER): TextSelector(),
+        vol.Required(CONF_RELAYS, default=False): BooleanSelector(),
+    }
+)
 
 _REGION: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 _STUN_SERVER: Final = re.compile(
@@ -207,26 +217,74 @@ class KinesisWebRTCConfigFlow(ConfigFlow, domain=DOMAIN):
 class KinesisWebRTCOptionsFlow(OptionsFlow):
     """Change the options of an account."""
 
+    def __init__(self) -> None:
+        """Start without a channel in hand."""
+        self._created: CreatedChannels | None = None
+        self._errors: dict[str, str] = {}
+        self._placeholders: dict[str, str] = {}
+
+    @callback
+    @override
+    def async_remove(self) -> None:
+        """Let go of the relays' channel, which the options own by now."""
+        if self._created is not None:
+            self._created.release(self)
+
     async def async_step_init(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Choose the STUN server."""
-        errors: dict[str, str] = {}
+        """Choose the STUN server, and whether AWS's relays serve every camera."""
+        options = self.config_entry.options
+        suggested: Mapping[str, Any] = user_input or {
+            **options,
+            CONF_RELAYS: CONF_RELAY_CHANNEL_ARN in options,
+        }
         if user_input is not None:
-            server = user_input.get(CONF_STUN_SERVER, "").strip()
-            if not server:
-                return self.async_create_entry(data={})
-            if url := _stun_url(server):
-                return self.async_create_entry(data={CONF_STUN_SERVER: url})
-            errors[CONF_STUN_SERVER] = "invalid_stun_server"
+            self._errors, self._placeholders = {}, {}
+            data = {
+                **self._stun_server(user_input),
+                **await self._async_relay_channel(user_input),
+            }
+            if not self._errors:
+                return self.async_create_entry(data=data)
         return self.async_show_form(
             step_id="init",
-            data_schema=self.add_suggested_values_to_schema(
-                _OPTIONS_SCHEMA,
-                self.config_entry.options if user_input is None else user_input,
-            ),
-            errors=errors,
+            data_schema=self.add_suggested_values_to_schema(_OPTIONS_SCHEMA, suggested),
+            errors=self._errors,
+            description_placeholders=self._placeholders,
         )
+
+    def _stun_server(self, user_input: Mapping[str, Any]) -> dict[str, str]:
+        server = user_input.get(CONF_STUN_SERVER, "").strip()
+        if not server:
+            return {}
+        if url := _stun_url(server):
+            return {CONF_STUN_SERVER: url}
+        self._errors = {CONF_STUN_SERVER: "invalid_stun_server"}
+        return {}
+
+    async def _async_relay_channel(
+        self, user_input: Mapping[str, Any]
+    ) -> dict[str, str]:
+        """Return the relays' channel, made if there is none; the clean-up deletes it."""
+        if not user_input[CONF_RELAYS] or self._errors:
+            return {}
+        if arn := self.config_entry.options.get(CONF_RELAY_CHANNEL_ARN):
+            return {CONF_RELAY_CHANNEL_ARN: arn}
+        self._created = await async_get_created_channels(self.hass)
+        chooser = ChannelChooser(
+            hass=self.hass,
+            entry=self.config_entry,
+            client=async_create_client(self.hass, self.config_entry.data),
+            created=self._created,
+            holder=self,
+        )
+        try:
+            channel = await chooser.async_create_relay()
+        except Exception as err:  # noqa: BLE001
+            self._errors, self._placeholders = flow_errors(err)
+            return {}
+        return {CONF_RELAY_CHANNEL_ARN: channel.arn}
 
 
 def _check_clock(client: SignalingClient) -> None:

@@ -10,6 +10,8 @@ CONF_ACCESS_KEY_ID: Final = "access_key_id"
 CONF_SECRET_ACCESS_KEY: Final = "secret_access_key"
 CONF_SESSION_TOKEN: Final = "session_token"
 CONF_STUN_SERVER: Final = "stun_server"
+CONF_RELAYS: Final = "relays"
+CONF_RELAY_CHANNEL_ARN: Final = "relay_channel_arn"
 
 SUBENTRY_TYPE_SHARED_CAMERA: Final = "shared_camera"
 CONF_CAMERA: Final = "camera"
@@ -20,11 +22,12 @@ CONF_SET_MESSAGE_TTL: Final = "set_message_ttl"
 CONF_SHARING: Final = "sharing"
 
 # The Alexa skill finds a home's channels by this prefix, since the service lists
-# channels by name only, and then by the first of the tags below.
+# channels by name only, and then by the tags below.
 CHANNEL_NAME_PREFIX: Final = "ha-"
 # Its value is the id of the Home Assistant that made the channel: two homes may
 # share one account, and neither may take or delete what the other made.
 TAG_CREATED_BY: Final = "kinesis_webrtc:created_by"
+# Only a camera's channel has it: the skill passes the relays' channel over.
 TAG_CAMERA_NAME: Final = "kinesis_webrtc:camera_name"
 
 # Seconds, the least that the service takes: Alexa gives up on an offer after about

@@ -9,7 +9,12 @@ from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
 
 from .account import async_create_client
-from .const import CONF_STUN_SERVER, SUBENTRY_TYPE_SHARED_CAMERA
+from .const import (
+    CONF_RELAY_CHANNEL_ARN,
+    CONF_STUN_SERVER,
+    SUBENTRY_TYPE_SHARED_CAMERA,
+)
+from .relay import Relay
 from .shared_camera import SharedCamera
 from .signaling import SignalingClient
 
@@ -25,6 +30,7 @@ class AccountRuntime:
     data: Mapping[str, Any]
     options: Mapping[str, Any]
     shared_cameras: dict[str, SharedCamera] = field(default_factory=dict)
+    relay: Relay | None = None
     platforms: list[SharedCameraAdded] = field(default_factory=list)
     # Home Assistant runs the update listeners of two quick changes side by side.
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -46,6 +52,17 @@ class AccountRuntime:
         self.platforms.append(added)
         for camera in self.shared_cameras.values():
             added(camera)
+
+    @callback
+    def async_start_relay(
+        self, hass: HomeAssistant, entry: KinesisWebRTCConfigEntry
+    ) -> None:
+        """Offer AWS's relays to every camera, if the user wants that."""
+        if channel_arn := self.options.get(CONF_RELAY_CHANNEL_ARN):
+            self.relay = Relay(
+                hass=hass, entry=entry, client=self.client, channel_arn=channel_arn
+            )
+            self.relay.async_start()
 
     @callback
     def async_start_cameras(
@@ -97,8 +114,11 @@ class AccountRuntime:
             self.async_start_cameras(hass, entry)
 
     async def async_stop(self) -> None:
-        """Stop every shared camera."""
+        """Stop every shared camera, and the relays."""
         async with self.lock:
+            if self.relay is not None:
+                await self.relay.async_stop()
+                self.relay = None
             while self.shared_cameras:
                 _, camera = self.shared_cameras.popitem()
                 await camera.async_stop()

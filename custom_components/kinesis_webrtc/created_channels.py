@@ -12,7 +12,12 @@ from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
-from .const import CONF_CHANNEL_ARN, DOMAIN, TAG_CREATED_BY
+from .const import (
+    CONF_CHANNEL_ARN,
+    CONF_RELAY_CHANNEL_ARN,
+    DOMAIN,
+    TAG_CREATED_BY,
+)
 from .errors import as_home_assistant_error
 from .signaling import (
     CannotConnectError,
@@ -167,7 +172,7 @@ class CreatedChannels:
     async def async_clean_up(
         self, hass: HomeAssistant, entry: ConfigEntry, client: SignalingClient
     ) -> None:
-        """Delete the channels of an entry's account that no subentry owns.
+        """Delete the channels of an entry's account that nothing here uses.
 
         What AWS does not let go of stays on the list and is named in a repair, which
         outlives the entry.
@@ -214,10 +219,15 @@ class CreatedChannels:
 def channels_in_use(
     hass: HomeAssistant, *, except_subentry_id: str | None = None
 ) -> set[ChannelKey]:
-    """Return the channels that the subentries of all accounts use."""
+    """Return the channels that all accounts use: for subentries, and for relays."""
+    entries = hass.config_entries.async_entries(DOMAIN)
     return {
+        ChannelKey.from_arn(entry.options[CONF_RELAY_CHANNEL_ARN])
+        for entry in entries
+        if CONF_RELAY_CHANNEL_ARN in entry.options
+    } | {
         ChannelKey.from_arn(subentry.data[CONF_CHANNEL_ARN])
-        for entry in hass.config_entries.async_entries(DOMAIN)
+        for entry in entries
         for subentry in entry.subentries.values()
         if CONF_CHANNEL_ARN in subentry.data
         and subentry.subentry_id != except_subentry_id

@@ -11,6 +11,7 @@ from homeassistant.exceptions import (
 )
 
 from .const import DOCUMENTATION_URL, DOMAIN
+from .peer import EndReason, RefusalReason
 from .signaling import (
     CannotConnectError,
     ChannelLimitError,
@@ -78,6 +79,11 @@ def as_home_assistant_error(err: SignalingError) -> HomeAssistantError:
         translation_key=err.key,
         translation_placeholders=_placeholders(err),
     )
+
+
+def as_view_error(reason: RefusalReason | EndReason) -> HomeAssistantError:
+    """Return the translated error that tells a viewer why there is no picture."""
+    return HomeAssistantError(translation_domain=DOMAIN, translation_key=str(reason))
 
 
 def as_setup_error(

@@ -113,16 +113,21 @@ class OfferDesk:
             viewer.task.cancel()
 
     async def shutdown(self) -> None:
-        """Drop everything that is under way."""
+        """Drop everything that is under way, and end the channel's sessions."""
+        viewers = list(self._viewers)
         self._viewers.clear()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        for viewer_id in viewers:
+            await self._peer.close(viewer_id, EndReason.SHUTDOWN)
 
     async def _serve(self, viewer_id: str, viewer: _Viewer, offer: SdpOffer) -> None:
         """Answer one offer, then send the candidates that its session gathers."""
         if not await self._answer(viewer_id, offer):
+            if self._viewers.get(viewer_id) is viewer:
+                del self._viewers[viewer_id]
             return
         while (candidate := await viewer.outgoing.get()) is not None:
             try:

@@ -1,7 +1,7 @@
 """One shared camera: its signaling channel, its peer and its HA camera, bound together."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 import logging
@@ -9,12 +9,11 @@ import logging
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
-from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
-from .account import async_handle_refusal
 from .camera_source import CameraSource
+from .channel_master import ChannelMaster
 from .const import CONF_CAMERA, CONF_CHANNEL_ARN, CONF_SHARING, DOMAIN
-from .offer_desk import OfferDesk
+from .home_viewers import HomeViewers, is_home_viewer
 from .peer import (
     CandidateGathered,
     Connected,
@@ -25,18 +24,7 @@ from .peer import (
     RefusalReason,
     SessionEvent,
 )
-from .signaling import (
-    ConnectionState,
-    IceCandidate,
-    IceServer,
-    IceServerCache,
-    Message,
-    ReconnectIceServer,
-    Role,
-    SdpOffer,
-    SignalingClient,
-    SignalingConnection,
-)
+from .signaling import IceServer, SignalingClient
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -57,7 +45,11 @@ class ViewerEvent:
 
 
 class SharedCamera:
-    """A camera that AWS's signaling channel hands viewers to."""
+    """A camera that is viewed through a signaling channel and in Home Assistant.
+
+    One peer answers both, and lives as long as the subentry. The master on the channel
+    comes and goes with the user's wish to share.
+    """
 
     def __init__(
         self,
@@ -72,39 +64,25 @@ class SharedCamera:
         self.subentry = subentry
         self._title = subentry.title
         self._data = subentry.data
-        self.connected = False
         self._hass = hass
         self._entry = entry
         self._client = client
         self._stun_server = IceServer(urls=(stun_url,))
-        self._task: asyncio.Task[None] | None = None
+        self._prepared: asyncio.Task[None] | None = None
+        self._channel: ChannelMaster | None = None
         self._listeners: set[Callable[[], None]] = set()
         self._viewer_listeners: set[Callable[[ViewerEvent], None]] = set()
         self._connected_viewers: set[str] = set()
         self._bind()
 
     def _bind(self) -> None:
-        """Make the parts that the subentry's data decide."""
-        channel_arn = self._data[CONF_CHANNEL_ARN]
-        self.ice_servers = IceServerCache(client=self._client, channel_arn=channel_arn)
-        self.peer = MasterPeer(
-            source=CameraSource(
-                hass=self._hass, camera=self.subentry.data[CONF_CAMERA]
-            ),
-            on_event=self._on_session_event,
-        )
-        self.connection = SignalingConnection(
-            client=self._client,
-            session=async_get_clientsession(self._hass),
-            channel_arn=channel_arn,
-            role=Role.MASTER,
-            on_message=self._on_message,
-            on_state=self._on_state,
-        )
-        self._desk = OfferDesk(
-            peer=self.peer,
-            connection=self.connection,
-            ice_servers=self._current_ice_servers,
+        """Make what belongs to the camera; the channel's part is made when it starts."""
+        self.source = CameraSource(hass=self._hass, camera=self._data[CONF_CAMERA])
+        self._peer = MasterPeer(source=self.source, on_event=self._on_session_event)
+        self.home_viewers = HomeViewers(
+            peer=self._peer,
+            ready=self._async_prepared,
+            ice_servers=lambda: self.ice_servers,
             on_refused=self._on_refused,
         )
 
@@ -114,9 +92,21 @@ class SharedCamera:
         return bool(self._data.get(CONF_SHARING, True))
 
     @property
+    def connected(self) -> bool:
+        """Return whether AWS can deliver offers."""
+        return self._channel is not None and self._channel.connected
+
+    @property
     def viewers(self) -> int:
-        """Return the number of viewers that receive pictures."""
+        """Return the number of viewers that receive pictures, by whatever door."""
         return len(self._connected_viewers)
+
+    @property
+    def ice_servers(self) -> tuple[IceServer, ...]:
+        """Return STUN, and the channel's TURN while it is shared and they are valid."""
+        if self._channel is None:
+            return (self._stun_server,)
+        return self._channel.ice_servers
 
     @callback
     def async_add_listener(self, listener: Callable[[], None]) -> Callable[[], None]:
@@ -134,23 +124,45 @@ class SharedCamera:
 
     @callback
     def async_start(self) -> None:
-        """Connect the master in the background, if the camera is to be shared."""
-        if not self.sharing or self._task is not None:
-            return
-        self._task = self._entry.async_create_background_task(
-            self._hass, self._run(), f"{DOMAIN} master {self.subentry.title}"
+        """Prepare the peer, and go on the channel if the camera is to be shared."""
+        self._prepared = self._entry.async_create_background_task(
+            self._hass, self._peer.prepare(), f"{DOMAIN} peer {self.subentry.title}"
         )
+        self._async_start_channel()
+
+    @callback
+    def _async_start_channel(self) -> None:
+        if not self.sharing or self._prepared is None:
+            return
+        self._channel = ChannelMaster(
+            hass=self._hass,
+            entry=self._entry,
+            client=self._client,
+            channel_arn=self._data[CONF_CHANNEL_ARN],
+            peer=self._peer,
+            stun_server=self._stun_server,
+            on_changed=self._async_changed,
+            on_refused=self._on_refused,
+        )
+        self._channel.async_start(prepared=self._prepared)
 
     async def async_stop(self) -> None:
         """Take the master off its channel and end every view."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
-        await self._desk.shutdown()
-        await self.peer.shutdown()
+        await self._async_stop_channel()
+        if self._prepared is not None:
+            self._prepared.cancel()
+            await asyncio.wait([self._prepared])
+            self._prepared = None
+        await self._peer.shutdown()
+        await self.home_viewers.async_stop()
         self._connected_viewers.clear()
-        self.connected = False
+        self._async_changed()
+
+    async def _async_stop_channel(self) -> None:
+        """Leave the channel; the views in Home Assistant go on."""
+        if self._channel is not None:
+            await self._channel.async_stop()
+            self._channel = None
         self._async_changed()
 
     async def async_update(self) -> None:
@@ -163,10 +175,14 @@ class SharedCamera:
             self._async_rename_device()
         if self.subentry.data == self._data:
             return
-        self._data = self.subentry.data
-        await self.async_stop()
-        self._bind()
-        self.async_start()
+        old, self._data = self._data, self.subentry.data
+        if old[CONF_CAMERA] == self._data[CONF_CAMERA]:
+            await self._async_stop_channel()
+            self._async_start_channel()
+        else:
+            await self.async_stop()
+            self._bind()
+            self.async_start()
         self._async_changed()
 
     async def async_set_sharing(self, *, sharing: bool) -> None:
@@ -177,50 +193,30 @@ class SharedCamera:
             data={**self.subentry.data, CONF_SHARING: sharing},
         )
 
-    async def _run(self) -> None:
-        """Keep the master on its channel, with fresh ICE servers, until cancelled."""
-        await self.peer.prepare()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.ice_servers.run())
-            tasks.create_task(self.connection.run())
-
-    @callback
-    def _current_ice_servers(self) -> Sequence[IceServer]:
-        """Return what a new session gathers with: STUN, and TURN while it is valid."""
-        return (self._stun_server, *self.ice_servers.servers)
-
-    @callback
-    def _on_message(self, message: Message) -> None:
-        """Dispatch a message of the channel; never waits."""
-        match message:
-            case SdpOffer():
-                self._desk.take(message)
-            case IceCandidate():
-                self._desk.take_candidate(message)
-            case ReconnectIceServer():
-                self.ice_servers.refresh()
-
-    @callback
-    def _on_state(self, state: ConnectionState) -> None:
-        """Show a change of the connection."""
-        self.connected = state.connected
-        async_handle_refusal(self._hass, self._entry, state.error)
-        self._async_changed()
+    async def _async_prepared(self) -> None:
+        """Wait until the peer is prepared; one that is not answers all the same."""
+        if self._prepared is not None:
+            await asyncio.wait([self._prepared])
 
     @callback
     def _on_session_event(self, event: SessionEvent) -> None:
         """Pass on what the peer says of a session."""
         match event:
             case CandidateGathered() | EndOfCandidates():
-                self._desk.send_candidate(event)
+                if is_home_viewer(event.viewer_id):
+                    self.home_viewers.async_send_candidate(event)
+                elif self._channel is not None:
+                    self._channel.async_send_candidate(event)
             case Connected(viewer_id=viewer_id):
                 self._connected_viewers.add(viewer_id)
                 self._async_viewer_event(ViewerEventType.CONNECTED, viewer_id)
             case Ended(viewer_id=viewer_id, reason=reason):
                 self._connected_viewers.discard(viewer_id)
+                if is_home_viewer(viewer_id):
+                    self.home_viewers.async_ended(event)
                 # What replaced the session belongs to the same viewer.
-                if reason is not EndReason.REPLACED:
-                    self._desk.forget(viewer_id)
+                elif self._channel is not None and reason is not EndReason.REPLACED:
+                    self._channel.async_forget(viewer_id)
                 self._async_viewer_event(ViewerEventType.ENDED, viewer_id, reason)
 
     @callback

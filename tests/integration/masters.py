@@ -6,9 +6,16 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import AsyncMock, create_autospec, patch
 
-from custom_components.kinesis_webrtc.peer import MasterPeer, SessionEvent
+from custom_components.kinesis_webrtc.peer import (
+    Ended,
+    EndReason,
+    MasterPeer,
+    SessionEvent,
+    Timings,
+)
 from custom_components.kinesis_webrtc.signaling import (
     ConnectionState,
+    IceServer,
     IceServerCache,
     Message,
     SignalingConnection,
@@ -29,6 +36,7 @@ class Master:
         self.peer: AsyncMock
         self.on_event: Callable[[SessionEvent], None]
         self.ice: AsyncMock
+        self.on_renewed: Callable[[tuple[IceServer, ...]], None]
 
     async def _run(self) -> None:
         self.running = True
@@ -47,36 +55,58 @@ class Master:
         self._on_message(message)
 
 
+class Peer:
+    """A shared camera's peer, which ends a session when it is told to."""
+
+    def __init__(self, on_event: Callable[[SessionEvent], None]) -> None:
+        self.on_event = on_event
+        self.mock = create_autospec(MasterPeer, instance=True)
+        self.mock.answer.return_value = "answer"
+        self.mock.close.side_effect = self._close
+
+    async def _close(
+        self, viewer_id: str, reason: EndReason = EndReason.REQUESTED
+    ) -> None:
+        self.on_event(Ended(viewer_id=viewer_id, reason=reason, timings=Timings()))
+
+
 class Masters:
     """The shared cameras that were started, by their channel's ARN."""
 
     def __init__(self) -> None:
         self.by_arn: dict[str, Master] = {}
         self.made: list[Master] = []
-        self._ice: AsyncMock
-        self._peer: tuple[AsyncMock, Callable[[SessionEvent], None]]
+        self.peers: list[Peer] = []
+        self._ice: tuple[AsyncMock, Callable[..., None]]
+        self._new_peer: Peer | None = None
+        self._peer_of: dict[str, Peer] = {}
 
     def __getitem__(self, channel_arn: str) -> Master:
         return self.by_arn[channel_arn]
 
-    def make_ice(self, **_: object) -> AsyncMock:
-        self._ice = create_autospec(IceServerCache, instance=True)
-        self._ice.servers = ()
-        self._ice.run.side_effect = self._for_ever
-        return self._ice
+    def make_ice(self, *, on_renewed: Callable[..., None], **_: object) -> AsyncMock:
+        ice = create_autospec(IceServerCache, instance=True)
+        ice.servers = ()
+        ice.run.side_effect = self._for_ever
+        self._ice = (ice, on_renewed)
+        return ice
 
     def make_peer(
         self, *, on_event: Callable[[SessionEvent], None], **_: object
     ) -> AsyncMock:
-        peer = create_autospec(MasterPeer, instance=True)
-        peer.answer.return_value = "answer"
-        self._peer = (peer, on_event)
-        return peer
+        peer = Peer(on_event)
+        self.peers.append(peer)
+        self._new_peer = peer
+        return peer.mock
 
     def make_connection(self, **arguments: Any) -> AsyncMock:
         master = Master(**arguments)
-        master.ice = self._ice
-        master.peer, master.on_event = self._peer
+        master.ice, master.on_renewed = self._ice
+        # A camera's peer outlives the masters that it has on its channel.
+        peer = self._new_peer or self._peer_of.get(master.channel_arn, self.peers[-1])
+        self._peer_of[master.channel_arn] = peer
+        self._new_peer = None
+        master.peer, master.on_event = peer.mock, peer.on_event
         self.by_arn[master.channel_arn] = master
         self.made.append(master)
         return master.connection
@@ -88,11 +118,12 @@ class Masters:
 @contextmanager
 def patched_masters() -> Generator[Masters]:
     """Give the far sides of every shared camera to the test."""
-    module = "custom_components.kinesis_webrtc.shared_camera"
+    package = "custom_components.kinesis_webrtc"
+    module = f"{package}.channel_master"
     masters = Masters()
     with (
         patch(f"{module}.IceServerCache", side_effect=masters.make_ice),
-        patch(f"{module}.MasterPeer", side_effect=masters.make_peer),
+        patch(f"{package}.shared_camera.MasterPeer", side_effect=masters.make_peer),
         patch(f"{module}.SignalingConnection", side_effect=masters.make_connection),
     ):
         yield masters

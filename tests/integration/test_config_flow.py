@@ -347,7 +347,7 @@ async def test_no_stun_server_means_that_of_aws(
         loaded_entry, options={CONF_STUN_SERVER: "stun:old:3478"}
     )
     result = await hass.config_entries.options.async_init(loaded_entry.entry_id)
-    (field,) = result["data_schema"].schema
+    field = next(iter(result["data_schema"].schema))
     assert field.description == {"suggested_value": "stun:old:3478"}
 
     await hass.config_entries.options.async_configure(result["flow_id"], user_input)

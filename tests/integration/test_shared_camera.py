@@ -11,6 +11,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.kinesis_webrtc.const import (
+    CONF_CAMERA,
     CONF_CHANNEL_ARN,
     CONF_SHARING,
     CONF_STUN_SERVER,
@@ -37,7 +38,7 @@ from custom_components.kinesis_webrtc.signaling import (
     SdpOffer,
 )
 
-from .conftest import channel_arn, make_entry, shared_camera_data
+from .conftest import add_camera, channel_arn, make_entry, shared_camera_data
 from .masters import Master, Masters, patched_masters
 
 ARN = channel_arn("ha-front-door")
@@ -84,6 +85,17 @@ async def turn(hass: HomeAssistant, service: str) -> None:
         "switch", service, {"entity_id": "switch.front_door_sharing"}, blocking=True
     )
     await hass.async_block_till_done()
+
+
+async def view(hass: HomeAssistant, master: Master) -> None:
+    """Have an Echo watch."""
+    master.deliver(SdpOffer(sdp="offer", sender_client_id="echo-1"))
+    await hass.async_block_till_done()
+    master.on_event(connected("echo-1"))
+
+
+def connected(viewer_id: str) -> Connected:
+    return Connected(viewer_id=viewer_id)
 
 
 def ended(reason: EndReason) -> Ended:
@@ -174,7 +186,7 @@ async def test_counts_viewers_and_tells_of_them(
     assert state(hass, "sensor.front_door_viewers") == "0"
     assert state(hass, "event.front_door_viewer") == STATE_UNKNOWN
 
-    master.on_event(Connected(viewer_id="echo-1"))
+    master.on_event(connected("echo-1"))
     master.on_event(KeyFrameSent(viewer_id="echo-1"))
 
     assert state(hass, "sensor.front_door_viewers") == "1"
@@ -238,7 +250,7 @@ async def test_the_switch_ends_sharing_and_starts_it_again(
     hass: HomeAssistant, master: Master, masters: Masters, subentry: ConfigSubentry
 ) -> None:
     master.connect()
-    master.on_event(Connected(viewer_id="echo-1"))
+    await view(hass, master)
 
     await turn(hass, "turn_off")
 
@@ -246,7 +258,7 @@ async def test_the_switch_ends_sharing_and_starts_it_again(
     assert state(hass, "binary_sensor.front_door_signaling") == STATE_OFF
     assert state(hass, "sensor.front_door_viewers") == "0"
     assert not master.running
-    assert master.peer.shutdown.called
+    assert master.peer.close.mock_calls == [call("echo-1", EndReason.SHUTDOWN)]
     assert subentry.data[CONF_SHARING] is False
 
     await turn(hass, "turn_on")
@@ -254,6 +266,8 @@ async def test_the_switch_ends_sharing_and_starts_it_again(
     assert state(hass, "switch.front_door_sharing") == STATE_ON
     assert masters[ARN] is not master
     assert masters[ARN].running
+    assert masters[ARN].peer is master.peer
+    assert not master.peer.shutdown.called
 
 
 async def test_sharing_stays_off_over_a_restart(
@@ -282,6 +296,49 @@ async def test_another_channel_is_taken_up_and_the_old_one_left(
 
     assert not master.running
     assert masters[other].running
+    assert masters[other].peer is master.peer
+    assert not master.peer.shutdown.called
+
+
+async def test_another_camera_gets_another_peer(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    master: Master,
+    masters: Masters,
+    subentry: ConfigSubentry,
+    entity_registry: er.EntityRegistry,
+) -> None:
+    other = add_camera(hass, entity_registry, "back_door", "Back door")
+    hass.config_entries.async_update_subentry(
+        entry, subentry, data={**subentry.data, CONF_CAMERA: other.id}
+    )
+    await hass.async_block_till_done()
+
+    assert master.peer.shutdown.called
+    assert masters[ARN].peer is not master.peer
+    assert masters[ARN].running
+
+
+async def test_names_of_new_relays_are_looked_up_ahead(
+    hass: HomeAssistant, master: Master
+) -> None:
+    relay = IceServer(urls=("turn:relay",), username="u", credential="p")
+    master.on_renewed((relay,))
+    await hass.async_block_till_done()
+
+    stun = IceServer(urls=("stun:stun.kinesisvideo.eu-west-1.amazonaws.com:443",))
+    assert master.peer.resolve.mock_calls == [call((stun, relay))]
+
+
+async def test_a_channels_client_cannot_pass_for_a_viewer_in_home_assistant(
+    hass: HomeAssistant, master: Master
+) -> None:
+    master.deliver(SdpOffer(sdp="offer", sender_client_id="home:1"))
+    master.deliver(IceCandidate(client_id="home:1", candidate="theirs"))
+    await hass.async_block_till_done()
+
+    assert not master.peer.answer.called
+    assert not master.peer.add_candidate.called
 
 
 async def test_renaming_touches_the_device_and_nothing_else(
@@ -311,7 +368,7 @@ async def test_each_entity_belongs_to_the_cameras_device(
     entities = er.async_entries_for_config_entry(entity_registry, entry.entry_id)
     assert {entity.unique_id for entity in entities} == {
         f"{subentry.subentry_id}_{key}"
-        for key in ("connected", "session", "sharing", "viewers")
+        for key in ("connected", "live_view", "session", "sharing", "viewers")
     }
     assert {entity.config_subentry_id for entity in entities} == {subentry.subentry_id}
     assert len({entity.device_id for entity in entities}) == 1

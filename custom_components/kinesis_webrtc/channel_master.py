@@ -1,0 +1,141 @@
+"""A shared camera's master: what runs while the camera is on its signaling channel."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+
+from .account import async_handle_refusal
+from .const import DOMAIN
+from .home_viewers import is_home_viewer
+from .offer_desk import OfferDesk
+from .peer import CandidateGathered, EndOfCandidates, MasterPeer, RefusalReason
+from .signaling import (
+    ConnectionState,
+    IceCandidate,
+    IceServer,
+    IceServerCache,
+    Message,
+    ReconnectIceServer,
+    Role,
+    SdpOffer,
+    SignalingClient,
+    SignalingConnection,
+)
+
+
+class ChannelMaster:
+    """Answers a channel's viewers by a camera's peer, which outlives it."""
+
+    def __init__(
+        self,
+        *,
+        hass: HomeAssistant,
+        entry: ConfigEntry,
+        client: SignalingClient,
+        channel_arn: str,
+        peer: MasterPeer,
+        stun_server: IceServer,
+        on_changed: Callable[[], None],
+        on_refused: Callable[[str, RefusalReason], None],
+    ) -> None:
+        """Bind a channel to a peer; nothing is started."""
+        self.connected = False
+        self._hass = hass
+        self._entry = entry
+        self._peer = peer
+        self._stun_server = stun_server
+        self._on_changed = on_changed
+        self._task: asyncio.Task[None] | None = None
+        self._look_ups: set[asyncio.Task[None]] = set()
+        self._ice_servers = IceServerCache(
+            client=client, channel_arn=channel_arn, on_renewed=self._on_renewed
+        )
+        self._connection = SignalingConnection(
+            client=client,
+            session=async_get_clientsession(hass),
+            channel_arn=channel_arn,
+            role=Role.MASTER,
+            on_message=self._on_message,
+            on_state=self._on_state,
+        )
+        self._desk = OfferDesk(
+            peer=peer,
+            connection=self._connection,
+            ice_servers=lambda: self.ice_servers,
+            on_refused=on_refused,
+        )
+
+    @property
+    def ice_servers(self) -> tuple[IceServer, ...]:
+        """What a new session gathers with: STUN, and TURN while it is valid."""
+        return (self._stun_server, *self._ice_servers.servers)
+
+    @callback
+    def async_start(self, *, prepared: asyncio.Future[None]) -> None:
+        """Go on the channel in the background, as soon as the peer is prepared."""
+        self._task = self._entry.async_create_background_task(
+            self._hass, self._run(prepared), f"{DOMAIN} master"
+        )
+
+    async def async_stop(self) -> None:
+        """Leave the channel, and end the views of its viewers."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        for task in self._look_ups:
+            task.cancel()
+        await self._desk.shutdown()
+        self.connected = False
+
+    @callback
+    def async_send_candidate(self, event: CandidateGathered | EndOfCandidates) -> None:
+        """Send a candidate of ours to its viewer, after the answer."""
+        self._desk.send_candidate(event)
+
+    @callback
+    def async_forget(self, viewer_id: str) -> None:
+        """Drop what is under way for a viewer whose session has ended."""
+        self._desk.forget(viewer_id)
+
+    async def _run(self, prepared: asyncio.Future[None]) -> None:
+        """Stay on the channel, with fresh ICE servers, until cancelled."""
+        await asyncio.shield(prepared)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._ice_servers.run())
+            tasks.create_task(self._connection.run())
+
+    @callback
+    def _on_renewed(self, servers: tuple[IceServer, ...]) -> None:
+        """Have the new servers' names looked up before an offer needs them."""
+        self._start(self._peer.resolve((self._stun_server, *servers)))
+
+    @callback
+    def _on_message(self, message: Message) -> None:
+        """Dispatch a message of the channel; never waits."""
+        match message:
+            case SdpOffer(sender_client_id=str(sender)) if is_home_viewer(sender):
+                return
+            case IceCandidate(client_id=str(sender)) if is_home_viewer(sender):
+                return
+            case SdpOffer():
+                self._desk.take(message)
+            case IceCandidate():
+                self._desk.take_candidate(message)
+            case ReconnectIceServer():
+                self._ice_servers.refresh()
+
+    @callback
+    def _on_state(self, state: ConnectionState) -> None:
+        """Show a change of the connection."""
+        self.connected = state.connected
+        async_handle_refusal(self._hass, self._entry, state.error)
+        self._on_changed()
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        """Run work until it ends or the master stops."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._look_ups.add(task)
+        task.add_done_callback(self._look_ups.discard)
