@@ -19,6 +19,7 @@ from .master import MasterPeer
 from .offer import Offer, OfferRefused, RefusalReason, normalise
 from .servers import IceServer
 from .source import MediaSource, SourceError, StreamUrl
+from .still import Picture, StillError, StillViewer
 
 __all__ = [
     "CandidateGathered",
@@ -34,9 +35,12 @@ __all__ = [
     "MediaSource",
     "Offer",
     "OfferRefused",
+    "Picture",
     "RefusalReason",
     "SessionEvent",
     "SourceError",
+    "StillError",
+    "StillViewer",
     "StreamUrl",
     "Timings",
     "normalise",

@@ -15,11 +15,13 @@ import aioice.turn
 from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.rtcconfiguration import RTCBundlePolicy
 from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport
+from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtcrtpsender import RTCRtpSender
 from aiortc.rtcrtptransceiver import RTCRtpTransceiver
 
 _CERTIFICATES = "_RTCPeerConnection__certificates"
 _CONNECT = "_RTCPeerConnection__connect"
+_ACTIVE_SSRC = "_RTCRtpReceiver__active_ssrc"
 _ENCODER = "_RTCRtpSender__encoder"
 _CLOSE_TASK = "_TurnTransport__close_task"
 _SEND_TASKS = "_TurnTransport__send_tasks"
@@ -56,6 +58,7 @@ def missing() -> list[str]:
     expected: list[tuple[object, tuple[str, ...]]] = [
         (pc, (_CERTIFICATES, _CONNECT)),
         (transceiver, ("_codecs",)),
+        (transceiver.receiver, (_ACTIVE_SSRC, "_send_rtcp_pli")),
         (transceiver.sender, (_ENCODER,)),
         (connection, _CONNECTION_NAMES),
         (protocol, ("request", "transactions", "close")),
@@ -163,6 +166,12 @@ def set_payload_type(transceiver: RTCRtpTransceiver, old: int, new: int) -> None
 def set_packer(sender: RTCRtpSender, packer: object) -> None:
     """Have packets that are encoded already cut into payloads by this object."""
     vars(sender)[_ENCODER] = packer
+
+
+async def request_key_frame(receiver: RTCRtpReceiver) -> None:
+    """Ask the far side for a key frame (RFC 4585 section 6.3.1)."""
+    for ssrc in tuple(getattr(receiver, _ACTIVE_SSRC)):
+        await receiver._send_rtcp_pli(ssrc)
 
 
 async def abandon_relay(protocol: aioice.ice.StunProtocol) -> None:
