@@ -16,6 +16,7 @@ def make_clip(
     gop: int = 25,
     codec: str = "libx264",
     profile: str = "baseline",
+    slices: int = 1,
 ) -> Path:
     """Write a clip; its container follows from the path's suffix.
 
@@ -34,7 +35,8 @@ def make_clip(
             stream.options = {
                 "preset": "ultrafast",
                 "tune": "zerolatency",
-                "x264-params": f"scenecut=0:keyint={gop}:min-keyint={gop}",
+                "x264-params": f"scenecut=0:keyint={gop}:min-keyint={gop}:sliced-threads=0"
+                f":slices={slices}",
             }
         for number in range(round(seconds * fps)):
             picture = np.full((height, width, 3), 40 + number % 64, dtype=np.uint8)

@@ -310,6 +310,15 @@ async def test_memory_for_the_group_is_bounded(
     assert len(feed.group_of_pictures) == 1
 
 
+async def test_key_picture_in_parts_is_replayed_whole(
+    make_feed: Callable[..., CameraFeed],
+) -> None:
+    feed = make_feed()
+    for number in (0, 1, 2, 2, 3):
+        feed._deliver(unit(number, key=number in (0, 2)))
+    assert [u.timestamp // 3600 for u in feed.group_of_pictures] == [2, 2, 3]
+
+
 async def test_closing_waits_for_the_camera(
     make_feed: Callable[..., CameraFeed], ends: Ends
 ) -> None:

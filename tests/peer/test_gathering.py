@@ -229,6 +229,8 @@ async def test_late_relay_really_carries_the_picture(
         await viewer.add_candidate(late.candidate, late.sdp_mid)
         await viewer.wait_frames(10)
         assert viewer.selected_types[1] == "relay"
+        connected = await recorder.wait(Connected)
+        assert connected.local_type == "relay"
         await master.close("viewer")
         await asyncio.wait_for(viewer.ended.wait(), 5)
 

@@ -35,6 +35,11 @@ async def test_moved_method_of_aiortc_is_noticed(
     assert internals.missing() == [f"RTCPeerConnection.{name}"]
 
 
+async def test_connection_without_a_pair_has_no_types() -> None:
+    connection = aioice.ice.Connection(ice_controlling=False)
+    assert internals.selected_types(connection) == (None, None)
+
+
 def _is_private(name: str) -> bool:
     return name.startswith("_") and not name.endswith("__")
 

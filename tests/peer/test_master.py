@@ -16,6 +16,8 @@ from custom_components.kinesis_webrtc.peer import (
     MasterPeer,
     OfferRefused,
     RefusalReason,
+    SourceError,
+    StreamUrl,
 )
 from tests.helpers.clip import is_moving
 from tests.helpers.servers import Server, UdpServer
@@ -390,10 +392,34 @@ async def test_unsupported_codec_ends_sessions_with_its_name(
     from tests.helpers.clip import make_clip
 
     path = make_clip(tmp_path / "clip.avi", seconds=1, codec="mpeg4")
-    master = make_master(source=FileSource(path))
+    answered = asyncio.Event()
+
+    class Slow(FileSource):
+        async def resolve(self) -> StreamUrl:
+            await answered.wait()
+            return await super().resolve()
+
+    master = make_master(source=Slow(path))
     await master.answer("echo", ECHO, [])
+    answered.set()
     ended = await recorder.wait(Ended)
     assert (ended.reason, ended.detail) == (EndReason.UNSUPPORTED_CODEC, "mpeg4")
+
+
+async def test_camera_that_fails_before_the_answer_refuses_the_offer(
+    make_master,
+) -> None:
+    class Off:
+        async def resolve(self) -> StreamUrl:
+            raise SourceError("camera_off")
+
+    master = make_master(source=Off())
+    async with UdpServer() as silent:
+        servers = [Server((f"stun:127.0.0.1:{silent.port}",))]
+        with pytest.raises(OfferRefused) as caught:
+            await master.answer("echo", ECHO, servers)
+    assert caught.value.reason is RefusalReason.CAMERA_OFF
+    assert master.viewers == 0
 
 
 async def test_certificate_is_made_once_and_anew_before_it_expires(

@@ -48,9 +48,14 @@ class EndOfCandidates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connected:
-    """ICE and DTLS are done; media may flow."""
+    """ICE and DTLS are done; media may flow.
+
+    The types are those of the selected pair's candidates: host, srflx, prflx, relay.
+    """
 
     viewer_id: str
+    local_type: str | None = None
+    remote_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

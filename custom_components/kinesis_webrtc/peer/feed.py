@@ -271,7 +271,8 @@ class CameraFeed:
 
     def _deliver(self, unit: AccessUnit) -> None:
         self._delivered_at = asyncio.get_running_loop().time()
-        if unit.is_key:
+        is_part = self._group and self._group[-1].timestamp == unit.timestamp
+        if unit.is_key and not is_part:
             self._forget_group()
         if unit.is_key or self._group:
             self._group.append(unit)

@@ -13,7 +13,8 @@ class AccessUnit:
 
     data: bytes = field(repr=False)
     timestamp: int
-    """Units of 1/90000 s, growing without a gap for as long as the feed lives."""
+    """Units of 1/90000 s, growing for as long as the feed lives; parts of one
+    picture share theirs."""
 
     is_key: bool
 
@@ -29,6 +30,18 @@ def nal_units(data: bytes) -> Iterator[tuple[int, int, int]]:
             end -= 1
         if begin < end:
             yield data[begin] & 0x1F, begin, end
+
+
+def continues_picture(data: bytes) -> bool:
+    """Tell whether the first slice is not the first one of its picture.
+
+    It then begins with a macroblock other than 0 (ITU-T H.264 section 7.4.3), which
+    as an Exp-Golomb code has its first bit clear.
+    """
+    for kind, begin, end in nal_units(data):
+        if 1 <= kind <= _IDR:
+            return end - begin > 1 and not data[begin + 1] & 0x80
+    return False
 
 
 class ParameterSets:
@@ -86,3 +99,51 @@ class ParameterSets:
     def _end_of_delimiter(data: bytes) -> int:
         first = next(nal_units(data), None)
         return first[2] if first is not None and first[0] == _DELIMITER else 0
+
+
+class KeyPictureJoiner:
+    """Puts key pictures together that come in parts.
+
+    GStreamer's payloader repeats the parameter sets before each slice of a key
+    picture, and FFmpeg's parser takes each repetition for a new picture. Only the
+    first key picture of a stream is held back until the next one shows whether it
+    was whole; from then on it is known of how many parts they consist.
+    """
+
+    def __init__(self) -> None:
+        """Expect a stream's first key picture."""
+        self._held: AccessUnit | None = None
+        self._parts = 0
+        self._expected: int | None = None
+
+    def push(self, unit: AccessUnit) -> Iterator[AccessUnit]:
+        """Take what was read, yield what is whole."""
+        held = self._held
+        if held is not None and unit.timestamp == held.timestamp:
+            data = held.data + _without_sets(unit.data)
+            self._held = AccessUnit(data, held.timestamp, is_key=True)
+            self._parts += 1
+            if self._parts == self._expected:
+                yield from self.flush()
+            return
+        if held is not None:
+            self._expected = self._parts
+            yield from self.flush()
+        if unit.is_key and self._expected != 1:
+            self._held, self._parts = unit, 1
+            return
+        yield unit
+
+    def flush(self) -> Iterator[AccessUnit]:
+        """Yield what is held back, for the end of the stream."""
+        if self._held is not None:
+            yield self._held
+            self._held = None
+
+
+def _without_sets(data: bytes) -> bytes:
+    return b"".join(
+        b"\x00" + _START + data[begin:end]
+        for kind, begin, end in nal_units(data)
+        if kind not in (_SPS, _PPS)
+    )

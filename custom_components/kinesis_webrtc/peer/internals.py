@@ -27,7 +27,6 @@ _CLOSE_TASK = "_TurnTransport__close_task"
 _SEND_TASKS = "_TurnTransport__send_tasks"
 
 _CONNECTION_NAMES = (
-    "_check_list_done",
     "_closing",
     "_local_candidates",
     "_local_candidates_end",
@@ -136,21 +135,18 @@ def detach_protocol(
         connection._protocols.remove(protocol)
 
 
-def needs_candidates(connection: aioice.ice.Connection) -> bool:
-    """Tell whether a connection is still looking for a pair."""
-    return not (connection._closing or connection._check_list_done)
-
-
 def has_lost_consent(connection: aioice.ice.Connection) -> bool:
     """Tell whether ICE has closed by itself, so that not the viewer said goodbye."""
     return connection._closing
 
 
-def selected_types(connection: aioice.ice.Connection) -> tuple[str, str] | None:
+def selected_types(
+    connection: aioice.ice.Connection,
+) -> tuple[str | None, str | None]:
     """Return the types of the selected pair's local and remote candidate."""
     pair = connection._nominated.get(1)
     if pair is None:
-        return None
+        return None, None
     return pair.local_candidate.type, pair.remote_candidate.type
 
 

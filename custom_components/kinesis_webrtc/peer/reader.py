@@ -13,7 +13,7 @@ from av.container import InputContainer
 import av.error
 from av.video.stream import VideoStream
 
-from .h264 import AccessUnit, ParameterSets
+from .h264 import AccessUnit, KeyPictureJoiner, ParameterSets, continues_picture
 from .source import StreamUrl
 
 _LOGGER = logging.getLogger(__name__)
@@ -53,6 +53,11 @@ class Timeline:
         self._offset: int | None = None
         self._last = 0
         self._last_at = 0.0
+
+    @property
+    def last(self) -> int:
+        """The place of the picture before."""
+        return self._last
 
     def restart(self) -> None:
         """Expect a stream whose timestamps have nothing to do with the last one's."""
@@ -149,19 +154,27 @@ class StreamReader:
             BitStreamFilterContext("h264_mp4toannexb", stream) if is_boxed else None
         )
         sets = ParameterSets(b"" if is_boxed else extradata)
+        joiner = KeyPictureJoiner()
         for packet in container.demux(stream):
             for part in convert.filter(packet) if convert is not None else [packet]:
                 if not part.size:
                     continue
-                place = self._timeline.place(_timestamp(part, stream))
+                raw = bytes(part)
+                if continues_picture(raw):
+                    place = self._timeline.last
+                else:
+                    place = self._timeline.place(_timestamp(part, stream))
                 if self._is_paced:
                     self._wait_until(place)
                 if self._stopped.is_set():
                     return
-                data, is_key = sets.complete(bytes(part), is_key=part.is_keyframe)
+                data, is_key = sets.complete(raw, is_key=part.is_keyframe)
                 if is_key:
                     self._tell_format(sets, stream)
-                self._on_unit(AccessUnit(data, place, is_key))
+                for unit in joiner.push(AccessUnit(data, place, is_key)):
+                    self._on_unit(unit)
+        for unit in joiner.flush():
+            self._on_unit(unit)
 
     def _wait_until(self, place: int) -> None:
         now = time.monotonic()

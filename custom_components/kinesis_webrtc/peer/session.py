@@ -235,7 +235,7 @@ class PeerSession:
             return
         state = self._dtls.state
         if state == "connected":
-            self._connected()
+            self._connected(self._dtls)
         elif state == "failed":
             self.end(EndReason.CONNECTION_FAILED)
         elif state == "closed":
@@ -246,13 +246,20 @@ class PeerSession:
         if self._pc is not None and self._pc.connectionState == "failed":
             self.end(EndReason.CONNECTION_FAILED)
 
-    def _connected(self) -> None:
+    def _connected(self, dtls: RTCDtlsTransport) -> None:
+        types = internals.selected_types(internals.ice_connection(dtls))
         self._connected_ms = self._elapsed()
         if self._timer is not None:
             self._timer.cancel()
         if self._gathering is not None:
             self._gathering.stop()
-        self._emit(Connected(viewer_id=self.viewer_id))
+        self._emit(
+            Connected(
+                viewer_id=self.viewer_id,
+                local_type=types[0],
+                remote_type=types[1],
+            )
+        )
 
     def _key_frame_sent(self) -> None:
         self._key_frame_ms = self._elapsed()
