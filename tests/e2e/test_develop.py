@@ -32,3 +32,10 @@ async def test_the_demo_answers_the_offer_that_it_tells_to_send(demo: Process) -
     text = "\n".join(offer.lines)
     assert "s=a 2 z" in text
     assert "50 frames of 1920x1080 decoded" in text
+
+
+@pytest.mark.timeout(180)
+async def test_the_demo_can_check_itself() -> None:
+    async with Process([DEVELOP, "--check"]) as check:
+        assert await check.wait(timeout=150) == 0, check.failure("failed")
+    assert check.lines[-1] == "demo: works"

@@ -23,6 +23,18 @@ def boto3_session(account: Account) -> boto3.session.Session:
     )
 
 
+def encode_offer(sdp: str) -> str:
+    """Return an offer as a message's payload."""
+    return base64.b64encode(json.dumps({"type": "offer", "sdp": sdp}).encode()).decode()
+
+
+def decode_answer(payload: str) -> str:
+    """Return the SDP in an answer's payload."""
+    answer = json.loads(base64.b64decode(payload))
+    assert answer["type"] == "answer"
+    return str(answer["sdp"])
+
+
 class AlexaLambda:
     """Forwards offers to a channel's master, as the skill's function does."""
 
@@ -78,15 +90,12 @@ class AlexaLambda:
         """Return the master's answer to an offer; None when the service had none."""
         if self._signaling is None:
             await self.prepare()
-        payload = json.dumps({"type": "offer", "sdp": offer})
         response = await asyncio.to_thread(
             self._signaling.send_alexa_offer_to_master,
             ChannelARN=self._channel_arn,
             SenderClientId=sender or uuid4().hex,
-            MessagePayload=base64.b64encode(payload.encode()).decode(),
+            MessagePayload=encode_offer(offer),
         )
         if not response.get("Answer"):
             return None
-        answer = json.loads(base64.b64decode(response["Answer"]))
-        assert answer["type"] == "answer"
-        return str(answer["sdp"])
+        return decode_answer(response["Answer"])
