@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 import socket
-from typing import Self
+from typing import Self, override
 
 import aioice.stun
 
@@ -49,6 +49,7 @@ class UdpServer(asyncio.DatagramProtocol):
         self.transport.close()
         await asyncio.sleep(0)
 
+    @override
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Count; derived servers answer."""
         self.received.append(data)
@@ -64,6 +65,7 @@ class StunServer(UdpServer):
         self.mapped = mapped
         self.delay = delay
 
+    @override
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Answer a binding request."""
         super().datagram_received(data, addr)
