@@ -34,7 +34,7 @@ async def async_setup_entry(
     """Set up an AWS account; everything that needs AWS goes on in the background."""
     runtime = entry.runtime_data = AccountRuntime.create(hass, entry)
     runtime.async_start_relay(hass, entry)
-    runtime.async_start_cameras(hass, entry)
+    runtime.async_start_channels(entry)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
 
     async def async_stop(_: Event) -> None:
@@ -58,7 +58,7 @@ async def async_update_entry(
     if (runtime.data, runtime.options) != (entry.data, entry.options):
         hass.config_entries.async_schedule_reload(entry.entry_id)
         return
-    await runtime.async_update(hass, entry)
+    await runtime.async_update(entry)
     created = await async_get_created_channels(hass)
     await created.async_clean_up(hass, entry, runtime.client)
 

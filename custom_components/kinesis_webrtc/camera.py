@@ -1,4 +1,4 @@
-"""Cameras: the live view of a shared camera."""
+"""Cameras: the live view of a shared camera, and that of a remote channel."""
 
 from typing import override
 
@@ -28,6 +28,8 @@ from .const import DOMAIN
 from .coordinator import KinesisWebRTCConfigEntry
 from .entity import SharedCameraEntity, async_add_shared_camera_entities
 from .relay import async_client_configuration
+from .remote_camera import RemoteChannelCamera
+from .remote_channel import RemoteChannel
 from .shared_camera import SharedCamera
 
 PARALLEL_UPDATES = 0
@@ -38,7 +40,16 @@ async def async_setup_entry(
     entry: KinesisWebRTCConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Set up the camera of each shared camera."""
+    """Set up the camera of each shared camera and of each remote channel."""
+
+    @callback
+    def async_remote_channel_added(channel: RemoteChannel) -> None:
+        async_add_entities(
+            [RemoteChannelCamera(channel=channel)],
+            config_subentry_id=channel.subentry.subentry_id,
+        )
+
+    entry.runtime_data.remote_channels.async_add_platform(async_remote_channel_added)
     async_add_shared_camera_entities(
         entry,
         async_add_entities,

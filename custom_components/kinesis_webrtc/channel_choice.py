@@ -1,4 +1,4 @@
-"""The signaling channel of a shared camera: a new one, or one that is there."""
+"""The signaling channel of a camera: a new one, or one that is there."""
 
 from dataclasses import dataclass
 from itertools import chain
@@ -47,7 +47,7 @@ _NAMES_TRIED: Final = 100
 
 
 class ChannelRefused(Exception):
-    """A channel cannot be used for a shared camera; `key` says why."""
+    """A channel cannot be used for a camera; `key` says why."""
 
     def __init__(self, key: str) -> None:
         """Keep the form's error."""
@@ -79,7 +79,19 @@ class ChannelChooser:
     async def async_choose(
         self, choice: str, *, except_subentry_id: str | None = None
     ) -> ExistingChannel:
-        """Return an existing channel, given by its ARN or its name.
+        """Return an existing channel for a camera, given by its ARN or its name.
+
+        Raises ChannelRefused, and the errors of the signaling package.
+        """
+        channel = await self.async_find(choice, except_subentry_id=except_subentry_id)
+        return ExistingChannel(
+            channel=channel, for_alexa=await self._async_is_for_alexa(channel)
+        )
+
+    async def async_find(
+        self, choice: str, *, except_subentry_id: str | None = None
+    ) -> Channel:
+        """Return an existing channel that nothing here uses, by its ARN or its name.
 
         Raises ChannelRefused, and the errors of the signaling package.
         """
@@ -92,9 +104,7 @@ class ChannelChooser:
         # Master and viewers of such a channel talk to AWS's storage, not to each other.
         if await self.client.is_media_storage_enabled(channel.arn):
             raise ChannelRefused("media_storage_enabled")
-        return ExistingChannel(
-            channel=channel, for_alexa=await self._async_is_for_alexa(key, channel)
-        )
+        return channel
 
     async def _async_describe(self, choice: str) -> Channel:
         try:
@@ -112,8 +122,9 @@ class ChannelChooser:
             raise ChannelRefused("channel_not_found")
         return channel
 
-    async def _async_is_for_alexa(self, key: ChannelKey, channel: Channel) -> bool:
+    async def _async_is_for_alexa(self, channel: Channel) -> bool:
         """Return whether the skill would list the channel, and Alexa take its name."""
+        key = ChannelKey.from_arn(channel.arn)
         if key != ChannelKey.from_entry(self.entry, key.name):
             return False
         if not key.name.startswith(CHANNEL_NAME_PREFIX) or "." in key.name:
@@ -197,11 +208,17 @@ class ChannelChooser:
 
 
 def channel_selector(
-    hass: HomeAssistant, channels: list[Channel], *, except_subentry_id: str | None
+    hass: HomeAssistant,
+    channels: list[Channel],
+    *,
+    except_subentry_id: str | None,
+    offer_new: bool,
 ) -> SelectSelector:
     """Return a selector of the channels that are free, or of a new one."""
     in_use = channels_in_use(hass, except_subentry_id=except_subentry_id)
-    options = [SelectOptionDict(value=CREATE_NEW, label="Create a new one")]
+    options = []
+    if offer_new:
+        options.append(SelectOptionDict(value=CREATE_NEW, label="Create a new one"))
     options += [
         SelectOptionDict(value=channel.arn, label=channel.name)
         for channel in sorted(channels, key=lambda channel: channel.name)

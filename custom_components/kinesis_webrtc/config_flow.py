@@ -40,10 +40,12 @@ from .const import (
     DOCUMENTATION_URL,
     DOMAIN,
     REGIONS,
+    SUBENTRY_TYPE_REMOTE_CHANNEL,
     SUBENTRY_TYPE_SHARED_CAMERA,
 )
 from .created_channels import CreatedChannels, async_get_created_channels
 from .errors import flow_errors
+from .remote_channel_flow import RemoteChannelFlow
 from .signaling import ClockSkewError, SignalingClient
 from .subentry_flow import SharedCameraFlow
 
@@ -112,7 +114,10 @@ class KinesisWebRTCConfigFlow(ConfigFlow, domain=DOMAIN):
         cls, config_entry: ConfigEntry
     ) -> dict[str, type[ConfigSubentryFlow]]:
         """Return what can be added to an account."""
-        return {SUBENTRY_TYPE_SHARED_CAMERA: SharedCameraFlow}
+        return {
+            SUBENTRY_TYPE_SHARED_CAMERA: SharedCameraFlow,
+            SUBENTRY_TYPE_REMOTE_CHANNEL: RemoteChannelFlow,
+        }
 
     @staticmethod
     @callback

@@ -14,6 +14,7 @@ CONF_RELAYS: Final = "relays"
 CONF_RELAY_CHANNEL_ARN: Final = "relay_channel_arn"
 
 SUBENTRY_TYPE_SHARED_CAMERA: Final = "shared_camera"
+SUBENTRY_TYPE_REMOTE_CHANNEL: Final = "remote_channel"
 CONF_CAMERA: Final = "camera"
 CONF_CHANNEL: Final = "channel"
 CONF_CHANNEL_ARN: Final = "channel_arn"

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
@@ -12,26 +12,91 @@ from .account import async_create_client
 from .const import (
     CONF_RELAY_CHANNEL_ARN,
     CONF_STUN_SERVER,
+    SUBENTRY_TYPE_REMOTE_CHANNEL,
     SUBENTRY_TYPE_SHARED_CAMERA,
 )
 from .relay import Relay
+from .remote_channel import RemoteChannel
 from .shared_camera import SharedCamera
 from .signaling import SignalingClient
 
 type KinesisWebRTCConfigEntry = ConfigEntry[AccountRuntime]
-type SharedCameraAdded = Callable[[SharedCamera], None]
+
+
+class ChannelRuntime(Protocol):
+    """What runs for one subentry while its account is loaded."""
+
+    @callback
+    def async_start(self) -> None:
+        """Start in the background."""
+        ...
+
+    async def async_update(self) -> None:
+        """Follow the changed subentry."""
+        ...
+
+    async def async_stop(self) -> None:
+        """Stop, and leave nothing behind."""
+        ...
+
+
+class Roster[T: ChannelRuntime](dict[str, T]):
+    """What runs for the subentries of one type, by subentry, and who is told of it."""
+
+    def __init__(
+        self, *, subentry_type: str, create: Callable[[ConfigSubentry], T]
+    ) -> None:
+        """Start empty; `create` makes what is to run, and starts nothing."""
+        super().__init__()
+        self._subentry_type = subentry_type
+        self._create = create
+        self._platforms: list[Callable[[T], None]] = []
+
+    @callback
+    def async_add_platform(self, added: Callable[[T], None]) -> None:
+        """Call back for each that there is or will be."""
+        self._platforms.append(added)
+        for runtime in self.values():
+            added(runtime)
+
+    @callback
+    def async_start(self, entry: ConfigEntry) -> None:
+        """Start what is in the entry's subentries and not running yet."""
+        for subentry_id, subentry in entry.subentries.items():
+            if subentry.subentry_type != self._subentry_type or subentry_id in self:
+                continue
+            runtime = self[subentry_id] = self._create(subentry)
+            runtime.async_start()
+            for added in self._platforms:
+                added(runtime)
+
+    async def async_update(self, entry: ConfigEntry) -> None:
+        """Start, change or stop what the entry's subentries tell, and nothing else."""
+        for subentry_id, runtime in list(self.items()):
+            if subentry_id in entry.subentries:
+                await runtime.async_update()
+                continue
+            del self[subentry_id]
+            await runtime.async_stop()
+        self.async_start(entry)
+
+    async def async_stop(self) -> None:
+        """Stop all."""
+        while self:
+            _, runtime = self.popitem()
+            await runtime.async_stop()
 
 
 @dataclass(kw_only=True, slots=True)
 class AccountRuntime:
-    """The AWS client of an account, and the cameras that it shares."""
+    """The AWS client of an account, the cameras that it shares, and those it views."""
 
     client: SignalingClient
     data: Mapping[str, Any]
     options: Mapping[str, Any]
-    shared_cameras: dict[str, SharedCamera] = field(default_factory=dict)
+    shared_cameras: Roster[SharedCamera]
+    remote_channels: Roster[RemoteChannel]
     relay: Relay | None = None
-    platforms: list[SharedCameraAdded] = field(default_factory=list)
     # Home Assistant runs the update listeners of two quick changes side by side.
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -40,18 +105,30 @@ class AccountRuntime:
         cls, hass: HomeAssistant, entry: KinesisWebRTCConfigEntry
     ) -> AccountRuntime:
         """Create the runtime of an entry; no request is made."""
+        client = async_create_client(hass, entry.data)
+        stun_url = entry.options.get(CONF_STUN_SERVER) or client.stun_url
+
+        def create[T](kind: Callable[..., T]) -> Callable[[ConfigSubentry], T]:
+            return lambda subentry: kind(
+                hass=hass,
+                entry=entry,
+                subentry=subentry,
+                client=client,
+                stun_url=stun_url,
+            )
+
         return cls(
-            client=async_create_client(hass, entry.data),
+            client=client,
             data=entry.data,
             options=entry.options,
+            shared_cameras=Roster(
+                subentry_type=SUBENTRY_TYPE_SHARED_CAMERA, create=create(SharedCamera)
+            ),
+            remote_channels=Roster(
+                subentry_type=SUBENTRY_TYPE_REMOTE_CHANNEL,
+                create=create(RemoteChannel),
+            ),
         )
-
-    @callback
-    def async_add_platform(self, added: SharedCameraAdded) -> None:
-        """Call back for each shared camera that there is or will be."""
-        self.platforms.append(added)
-        for camera in self.shared_cameras.values():
-            added(camera)
 
     @callback
     def async_start_relay(
@@ -65,60 +142,26 @@ class AccountRuntime:
             self.relay.async_start()
 
     @callback
-    def async_start_cameras(
-        self, hass: HomeAssistant, entry: KinesisWebRTCConfigEntry
-    ) -> None:
-        """Start what is in the entry's subentries and not running yet."""
-        for subentry in entry.subentries.values():
-            if subentry.subentry_type != SUBENTRY_TYPE_SHARED_CAMERA:
-                continue
-            if subentry.subentry_id in self.shared_cameras:
-                continue
-            self._async_start_camera(hass, entry, subentry)
+    def async_start_channels(self, entry: KinesisWebRTCConfigEntry) -> None:
+        """Start what the entry's subentries tell."""
+        self.shared_cameras.async_start(entry)
+        self.remote_channels.async_start(entry)
 
-    @callback
-    def _async_start_camera(
-        self,
-        hass: HomeAssistant,
-        entry: KinesisWebRTCConfigEntry,
-        subentry: ConfigSubentry,
-    ) -> None:
-        """Start one shared camera and announce it to the platforms."""
-        camera = SharedCamera(
-            hass=hass,
-            entry=entry,
-            subentry=subentry,
-            client=self.client,
-            stun_url=self.options.get(CONF_STUN_SERVER) or self.client.stun_url,
-        )
-        self.shared_cameras[subentry.subentry_id] = camera
-        camera.async_start()
-        for added in self.platforms:
-            added(camera)
-
-    async def async_update(
-        self, hass: HomeAssistant, entry: KinesisWebRTCConfigEntry
-    ) -> None:
-        """Bring the running cameras in line with the entry's subentries.
+    async def async_update(self, entry: KinesisWebRTCConfigEntry) -> None:
+        """Bring what runs in line with the entry's subentries.
 
         Only what was added, changed or removed is touched: the pictures and the
         sockets of the other cameras go on.
         """
         async with self.lock:
-            for subentry_id, camera in list(self.shared_cameras.items()):
-                if subentry_id in entry.subentries:
-                    await camera.async_update()
-                    continue
-                del self.shared_cameras[subentry_id]
-                await camera.async_stop()
-            self.async_start_cameras(hass, entry)
+            await self.shared_cameras.async_update(entry)
+            await self.remote_channels.async_update(entry)
 
     async def async_stop(self) -> None:
-        """Stop every shared camera, and the relays."""
+        """Stop every channel, and the relays."""
         async with self.lock:
             if self.relay is not None:
                 await self.relay.async_stop()
                 self.relay = None
-            while self.shared_cameras:
-                _, camera = self.shared_cameras.popitem()
-                await camera.async_stop()
+            await self.shared_cameras.async_stop()
+            await self.remote_channels.async_stop()

@@ -1,8 +1,9 @@
-"""Base of the entities of a shared camera."""
+"""Base of the entities of a shared camera, and the device of a channel."""
 
 from collections.abc import Callable, Iterable
 from typing import override
 
+from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import callback
 from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.entity import Entity
@@ -24,12 +25,8 @@ class SharedCameraEntity(Entity):
         self.shared_camera = camera
         self._attr_translation_key = key
         self._attr_unique_id = f"{camera.subentry.subentry_id}_{key}"
-        self._attr_device_info = DeviceInfo(
-            identifiers={(DOMAIN, camera.subentry.subentry_id)},
-            name=camera.subentry.title,
-            manufacturer="Kinesis WebRTC",
-            model="Shared camera",
-            entry_type=DeviceEntryType.SERVICE,
+        self._attr_device_info = channel_device_info(
+            camera.subentry, model="Shared camera"
         )
 
     @override
@@ -38,6 +35,17 @@ class SharedCameraEntity(Entity):
         self.async_on_remove(
             self.shared_camera.async_add_listener(self.async_write_ha_state)
         )
+
+
+def channel_device_info(subentry: ConfigSubentry, *, model: str) -> DeviceInfo:
+    """Return the device that a subentry's entities belong to."""
+    return DeviceInfo(
+        identifiers={(DOMAIN, subentry.subentry_id)},
+        name=subentry.title,
+        manufacturer="Kinesis WebRTC",
+        model=model,
+        entry_type=DeviceEntryType.SERVICE,
+    )
 
 
 @callback
@@ -54,4 +62,4 @@ def async_add_shared_camera_entities(
             create(camera), config_subentry_id=camera.subentry.subentry_id
         )
 
-    entry.runtime_data.async_add_platform(async_added)
+    entry.runtime_data.shared_cameras.async_add_platform(async_added)

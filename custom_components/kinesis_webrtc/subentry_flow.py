@@ -1,15 +1,8 @@
 """Subentry flow of a shared camera: an HA camera and the channel it is seen through."""
 
-from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Final, override
 
-from homeassistant.config_entries import (
-    SOURCE_RECONFIGURE,
-    ConfigEntryState,
-    ConfigSubentry,
-    ConfigSubentryFlow,
-    SubentryFlowResult,
-)
+from homeassistant.config_entries import ConfigEntryState, SubentryFlowResult
 from homeassistant.core import callback
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.selector import BooleanSelector
@@ -22,13 +15,8 @@ from .camera_choice import (
     camera_selector,
     choose_camera,
 )
-from .channel_choice import (
-    CREATE_NEW,
-    ChannelChooser,
-    ChannelRefused,
-    ExistingChannel,
-    channel_selector,
-)
+from .channel_choice import CREATE_NEW, ExistingChannel, channel_selector
+from .channel_flow import ChannelFlow
 from .const import (
     CHANNEL_NAME_PREFIX,
     CONF_CAMERA,
@@ -41,36 +29,30 @@ from .const import (
     MESSAGE_TTL,
     TAG_CREATED_BY,
 )
-from .created_channels import CreatedChannels, async_get_created_channels
-from .errors import flow_errors
-from .signaling import Channel, SignalingClient
+from .signaling import Channel
 
 _TTL_SCHEMA: Final = vol.Schema(
     {vol.Required(CONF_SET_MESSAGE_TTL, default=True): BooleanSelector()}
 )
 
 
-class SharedCameraFlow(ConfigSubentryFlow):
+class SharedCameraFlow(ChannelFlow):
     """Share a camera through a signaling channel, or change either of them."""
 
     def __init__(self) -> None:
         """Start without a choice."""
+        super().__init__()
         self._camera = ChosenCamera(id="", name="")
-        self._channel_arn = ""
-        self._channel_name = ""
         self._existing: ExistingChannel | None = None
-        self._created: CreatedChannels | None = None
         self._made_channel = False
-        self._errors: dict[str, str] = {}
-        self._placeholders: dict[str, str] = {}
 
     @callback
     @override
     def async_remove(self) -> None:
         """Let go of the channel, and of the one that was made in vain."""
+        super().async_remove()
         if self._created is None:
             return
-        self._created.release(self)
         entry = self.hass.config_entries.async_get_entry(self.handler[0])
         if self._made_channel and entry and entry.state is ConfigEntryState.LOADED:
             client = entry.runtime_data.client
@@ -109,11 +91,8 @@ class SharedCameraFlow(ConfigSubentryFlow):
     async def _async_step_choose(
         self, step_id: str, user_input: dict[str, Any] | None
     ) -> SubentryFlowResult:
-        if self._get_entry().state is not ConfigEntryState.LOADED:
+        if not await self._async_begin():
             return self.async_abort(reason="entry_not_loaded")
-        self._errors = {}
-        self._created = await async_get_created_channels(self.hass)
-        self._created.release(self)
         if (
             user_input is not None
             and self._choose_camera(user_input[CONF_CAMERA])
@@ -191,16 +170,6 @@ class SharedCameraFlow(ConfigSubentryFlow):
         channel = await self._client.describe_channel(arn=self._channel_arn)
         await self._client.update_message_ttl(channel, MESSAGE_TTL)
 
-    async def _async_try(self, action: Awaitable[None]) -> bool:
-        """Await what may be refused, and keep the reason for the form."""
-        try:
-            await action
-        except ChannelRefused as err:
-            self._errors = {CONF_CHANNEL: err.key}
-        except Exception as err:  # noqa: BLE001
-            self._errors, self._placeholders = flow_errors(err)
-        return not self._errors
-
     async def _async_ask_or_finish(self) -> SubentryFlowResult:
         """Ask only where there is something to say of the channel."""
         if self._existing and not self._existing.for_alexa:
@@ -233,13 +202,7 @@ class SharedCameraFlow(ConfigSubentryFlow):
     async def _async_show_choice(
         self, step_id: str, user_input: dict[str, Any] | None
     ) -> SubentryFlowResult:
-        channels: list[Channel] = []
-        try:
-            channels = await self._client.list_channels()
-        except Exception as err:  # noqa: BLE001
-            errors, placeholders = flow_errors(err)
-            if not self._errors:
-                self._errors, self._placeholders = errors, placeholders
+        channels = await self._async_list_channels()
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(
@@ -254,7 +217,10 @@ class SharedCameraFlow(ConfigSubentryFlow):
             {
                 vol.Required(CONF_CAMERA): camera_selector(self.hass),
                 vol.Required(CONF_CHANNEL, default=CREATE_NEW): channel_selector(
-                    self.hass, channels, except_subentry_id=self._subentry_id
+                    self.hass,
+                    channels,
+                    except_subentry_id=self._subentry_id,
+                    offer_new=True,
                 ),
             }
         )
@@ -279,33 +245,6 @@ class SharedCameraFlow(ConfigSubentryFlow):
             "tag": TAG_CREATED_BY,
             **self._placeholders,
         }
-
-    def _chooser(self) -> ChannelChooser:
-        if TYPE_CHECKING:
-            assert self._created is not None
-        return ChannelChooser(
-            hass=self.hass,
-            entry=self._get_entry(),
-            client=self._client,
-            created=self._created,
-            holder=self,
-        )
-
-    @property
-    def _client(self) -> SignalingClient:
-        client: SignalingClient = self._get_entry().runtime_data.client
-        return client
-
-    @property
-    def _subentry(self) -> ConfigSubentry | None:
-        """Return the subentry that is changed, if this is no new one."""
-        if self.source != SOURCE_RECONFIGURE:
-            return None
-        return self._get_reconfigure_subentry()
-
-    @property
-    def _subentry_id(self) -> str | None:
-        return self._subentry.subentry_id if self._subentry else None
 
     @property
     def _unique_id(self) -> str:

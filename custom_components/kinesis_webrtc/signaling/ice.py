@@ -37,10 +37,12 @@ class IceServerCache:
         clock: Callable[[], float] = time.monotonic,
         floor: float = FLOOR,
         on_renewed: Callable[[tuple[IceServer, ...]], None] | None = None,
+        on_failed: Callable[[SignalingError], None] | None = None,
     ) -> None:
         """Start empty; `floor` is the least number of seconds between two fetches.
 
-        `on_renewed` is called with the servers after each fetch; it must not block.
+        `on_renewed` is called with the servers after each fetch, `on_failed` after one
+        that failed; they must not block.
         """
         self._client = client
         self._channel_arn = channel_arn
@@ -49,6 +51,7 @@ class IceServerCache:
         self._clock = clock
         self._floor = floor
         self._on_renewed = on_renewed
+        self._on_failed = on_failed
         self._config: IceServerConfig | None = None
         self._usable_until = 0.0
         self._error: SignalingError | None = None
@@ -85,6 +88,8 @@ class IceServerCache:
             except SignalingError as err:
                 self._log_failure(err)
                 self._error = err
+                if self._on_failed is not None:
+                    self._on_failed(err)
                 await asyncio.sleep(backoff.next_delay())
                 continue
             backoff.reset()

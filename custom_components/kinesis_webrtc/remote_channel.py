@@ -1,0 +1,213 @@
+"""A signaling channel whose master is elsewhere: a camera that Home Assistant views."""
+
+import asyncio
+from collections.abc import Callable
+import logging
+from typing import Final
+
+from homeassistant.config_entries import ConfigEntry, ConfigSubentry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+
+from .account import async_handle_refusal
+from .const import CONF_CHANNEL_ARN, DOMAIN
+from .remote_still import RemoteStill
+from .signaling import (
+    CannotConnectError,
+    ClockSkewError,
+    ExpiredTokenError,
+    IceCandidate,
+    IceServer,
+    IceServerCache,
+    InvalidCredentialsError,
+    Pacer,
+    ResourceNotFoundError,
+    Role,
+    SignalingClient,
+    SignalingError,
+    UnsupportedRegionError,
+)
+from .viewer_session import ViewerCallbacks, ViewerSession
+
+_LOGGER = logging.getLogger(__name__)
+
+# A channel takes 3 connections a second, of all its clients together; the rest of the
+# period is for those that are on their way to AWS longer than others:
+# https://docs.aws.amazon.com/kinesisvideostreams-webrtc-dg/latest/devguide/kvswebrtc-limits.html
+_CONNECTS: Final = 3
+_CONNECTS_PERIOD: Final = 1.2
+# With these nobody views anything; without TURN servers alone, most still do.
+_FATAL: Final = (
+    CannotConnectError,
+    ClockSkewError,
+    ExpiredTokenError,
+    InvalidCredentialsError,
+    ResourceNotFoundError,
+    UnsupportedRegionError,
+)
+
+
+class RemoteChannel:
+    """Viewers of one channel, and what they find ready when they come.
+
+    The ICE servers are kept fetched, and with them the channel's endpoints, so that
+    an offer waits for a websocket and the master alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        hass: HomeAssistant,
+        entry: ConfigEntry,
+        subentry: ConfigSubentry,
+        client: SignalingClient,
+        stun_url: str,
+    ) -> None:
+        """Bind a subentry's channel; nothing is started."""
+        self.subentry = subentry
+        self.available = True
+        self._title = subentry.title
+        self._data = subentry.data
+        self._hass = hass
+        self._entry = entry
+        self._client = client
+        self._stun_server = IceServer(urls=(stun_url,))
+        self._task: asyncio.Task[None] | None = None
+        self._listeners: set[Callable[[], None]] = set()
+        self._sessions: dict[str, ViewerSession] = {}
+        self._bind()
+
+    def _bind(self) -> None:
+        """Make the parts that the subentry's data decide."""
+        self._connects = Pacer(limit=_CONNECTS, period=_CONNECTS_PERIOD)
+        self._ice_servers = IceServerCache(
+            client=self._client,
+            channel_arn=self._data[CONF_CHANNEL_ARN],
+            role=Role.VIEWER,
+            on_renewed=lambda _: self._on_fetched(None),
+            on_failed=self._on_fetched,
+        )
+        self.still = RemoteStill(channel=self)
+
+    @property
+    def ice_servers(self) -> tuple[IceServer, ...]:
+        """What a viewer begins with: STUN, and TURN while it is valid."""
+        return (self._stun_server, *self._ice_servers.servers)
+
+    @callback
+    def async_add_listener(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call back at each change of the state that entities show."""
+        self._listeners.add(listener)
+        return lambda: self._listeners.discard(listener)
+
+    @callback
+    def async_start(self) -> None:
+        """Keep endpoints and ICE servers ready, in the background."""
+        self._task = self._entry.async_create_background_task(
+            self._hass, self._ice_servers.run(), f"{DOMAIN} viewer"
+        )
+
+    async def async_stop(self) -> None:
+        """End every view's signaling."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+        await self.still.async_stop()
+        sessions = list(self._sessions.values())
+        await asyncio.gather(*(session.async_close() for session in sessions))
+
+    async def async_update(self) -> None:
+        """Follow the changed subentry, and touch only what the change is about.
+
+        Home Assistant changes a subentry in place.
+        """
+        if self.subentry.title != self._title:
+            self._title = self.subentry.title
+            self._async_rename_device()
+        if self.subentry.data == self._data:
+            return
+        self._data = self.subentry.data
+        await self.async_stop()
+        self.available = True
+        self._bind()
+        self.async_start()
+        self._async_changed()
+
+    async def async_answer(
+        self,
+        session_id: str,
+        offer_sdp: str,
+        on_candidate: Callable[[IceCandidate], None],
+    ) -> str:
+        """Return the master's answer to an offer.
+
+        `on_candidate` gets the master's candidates, none before this has returned.
+        Raises MasterAbsentError, SessionClosedError, and the errors of the signaling
+        package.
+        """
+        self.async_close(session_id)
+        session = ViewerSession(
+            client=self._client,
+            session=async_get_clientsession(self._hass),
+            channel_arn=self._data[CONF_CHANNEL_ARN],
+            offer_sdp=offer_sdp,
+            admit=self._connects.wait,
+            callbacks=ViewerCallbacks(
+                on_candidate=on_candidate,
+                on_ice_servers_gone=self._ice_servers.refresh,
+                on_ended=lambda: self._forget(session_id, session),
+            ),
+        )
+        self._sessions[session_id] = session
+        try:
+            return await session.async_open()
+        except SignalingError as err:
+            async_handle_refusal(self._hass, self._entry, err)
+            raise
+
+    @callback
+    def async_add_candidate(self, session_id: str, candidate: IceCandidate) -> None:
+        """Send a viewer's candidate, unless its session's signaling is over."""
+        if (session := self._sessions.get(session_id)) is not None:
+            session.add_candidate(candidate)
+
+    @callback
+    def async_close(self, session_id: str) -> None:
+        """End the signaling of a viewer that has left; unknown ones are no error."""
+        if (session := self._sessions.pop(session_id, None)) is not None:
+            session.close()
+
+    @callback
+    def _forget(self, session_id: str, session: ViewerSession) -> None:
+        if self._sessions.get(session_id) is session:
+            del self._sessions[session_id]
+
+    @callback
+    def _on_fetched(self, error: SignalingError | None) -> None:
+        """Show whether AWS can be reached, and knows the channel."""
+        async_handle_refusal(self._hass, self._entry, error)
+        available = not isinstance(error, _FATAL)
+        if available == self.available:
+            return
+        self.available = available
+        if error is not None:
+            _LOGGER.warning("%s cannot be viewed: %s", self.subentry.title, error)
+        self._async_changed()
+
+    @callback
+    def _async_changed(self) -> None:
+        """Let the entities write their state."""
+        for listener in list(self._listeners):
+            listener()
+
+    @callback
+    def _async_rename_device(self) -> None:
+        """Give the device the subentry's new title."""
+        registry = dr.async_get(self._hass)
+        device = registry.async_get_device_by_identifier(
+            (DOMAIN, self.subentry.subentry_id), self._entry.entry_id
+        )
+        if device is not None:
+            registry.async_update_device(device.id, name=self.subentry.title)
