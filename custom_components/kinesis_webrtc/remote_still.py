@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 import logging
+import time
 from typing import Any, Final, Protocol
 
 from .peer import Picture, StillError, StillViewer
@@ -75,7 +76,7 @@ class RemoteStill:
 
     async def async_picture(self) -> Picture | None:
         """Return a picture that is not older than five minutes, None if there is none."""
-        now = asyncio.get_running_loop().time()
+        now = _now()
         if now - self._taken_at < FRESH and self._picture is not None:
             return self._picture
         if self._joining is None and now >= self._not_before:
@@ -88,17 +89,16 @@ class RemoteStill:
 
     async def async_stop(self) -> None:
         """Leave the channel."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
+        if self._joining is not None:
+            self._joining.cancel()
+        while self._tasks:
             await asyncio.wait(self._tasks)
 
     def _recent_picture(self) -> Picture | None:
-        age = asyncio.get_running_loop().time() - self._taken_at
+        age = _now() - self._taken_at
         return self._picture if age < RECENT else None
 
     async def _async_join(self) -> None:
-        loop = asyncio.get_running_loop()
         viewer = StillViewer(on_candidate=self._send_candidate)
         try:
             async with asyncio.timeout(self._join_within):
@@ -110,10 +110,10 @@ class RemoteStill:
             StillError,
             TimeoutError,
         ) as err:
-            self._not_before = loop.time() + FRESH
+            self._not_before = _now() + FRESH
             _LOGGER.debug("No still: %s %s", type(err).__name__, err)
         else:
-            self._picture, self._taken_at = picture, loop.time()
+            self._picture, self._taken_at = picture, _now()
         finally:
             self._channel.async_close(_SESSION_ID)
             self._joining = None
@@ -141,3 +141,8 @@ class RemoteStill:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _now() -> float:
+    """Return the time by a clock that never jumps, in seconds."""
+    return time.monotonic()

@@ -29,6 +29,7 @@ from custom_components.kinesis_webrtc.const import (
     CONF_REGION,
     CONF_SECRET_ACCESS_KEY,
     DOMAIN,
+    SUBENTRY_TYPE_REMOTE_CHANNEL,
     SUBENTRY_TYPE_SHARED_CAMERA,
     TAG_CREATED_BY,
 )
@@ -83,6 +84,16 @@ def shared_camera_data(
         subentry_type=SUBENTRY_TYPE_SHARED_CAMERA,
         title=title,
         unique_id=f"camera_{camera}",
+    )
+
+
+def remote_channel_data(name: str, *, title: str = "Cabin") -> ConfigSubentryData:
+    """Return a subentry that views a channel."""
+    return ConfigSubentryData(
+        data={CONF_CHANNEL_ARN: channel_arn(name), CONF_CHANNEL_NAME: name},
+        subentry_type=SUBENTRY_TYPE_REMOTE_CHANNEL,
+        title=title,
+        unique_id=f"channel_{channel_arn(name).rpartition('/')[0]}",
     )
 
 

@@ -109,10 +109,14 @@ def test_there_are_none_before_the_first_answer(in_virtual_time: InVirtualTime) 
 def test_tells_of_each_renewal(in_virtual_time: InVirtualTime) -> None:
     async def main() -> None:
         told: list[tuple[IceServer, ...]] = []
+        failures: list[SignalingError] = []
         service = Service()
-        service.errors = [ClientLimitExceededError()]
-        async with Running(service, on_renewed=told.append) as cache:
+        service.errors = [error := ClientLimitExceededError()]
+        async with Running(
+            service, on_renewed=told.append, on_failed=failures.append
+        ) as cache:
             assert told == []
+            assert failures == [error]
             await wait(60)
             assert told == [cache.servers]
             cache.refresh()

@@ -1,0 +1,302 @@
+"""A remote channel has everything ready for its viewers, and gives all of it back."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from unittest.mock import AsyncMock, Mock
+
+from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
+from homeassistant.const import STATE_IDLE, STATE_UNAVAILABLE
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.kinesis_webrtc.const import CONF_CHANNEL_ARN, CONF_CHANNEL_NAME
+from custom_components.kinesis_webrtc.remote_channel import RemoteChannel
+from custom_components.kinesis_webrtc.signaling import (
+    CannotConnectError,
+    ClientLimitExceededError,
+    ExpiredTokenError,
+    IceServer,
+    InvalidCredentialsError,
+    NotAuthorizedError,
+    ReconnectIceServer,
+    ResourceNotFoundError,
+    Role,
+    SdpAnswer,
+    SignalingError,
+)
+from custom_components.kinesis_webrtc.viewer_session import SessionClosedError
+
+from .conftest import channel_arn, make_entry, remote_channel_data
+from .viewers import Sockets, patched_sockets
+
+CAMERA = "camera.cabin"
+OFFER = "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 102\r\na=ice-options:trickle\r\n"
+ANSWER = "v=0\r\n"
+
+
+@pytest.fixture
+async def sockets() -> AsyncGenerator[Sockets]:
+    with patched_sockets() as sockets:
+        yield sockets
+
+
+@pytest.fixture
+async def entry(
+    hass: HomeAssistant, mock_client: AsyncMock, sockets: Sockets
+) -> AsyncGenerator[MockConfigEntry]:
+    """Return a loaded account that views a channel."""
+    entry = make_entry(remote_channel_data("cabin"))
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=False)
+    yield entry
+    if entry.state is ConfigEntryState.LOADED:
+        await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.fixture
+def subentry(entry: MockConfigEntry) -> ConfigSubentry:
+    return next(iter(entry.subentries.values()))
+
+
+@pytest.fixture
+def channel(entry: MockConfigEntry, subentry: ConfigSubentry) -> RemoteChannel:
+    return entry.runtime_data.remote_channels[subentry.subentry_id]
+
+
+async def answer(sockets: Sockets, number: int = 1) -> None:
+    socket = await sockets.wait(number)
+    socket.deliver(SdpAnswer(sdp=ANSWER))
+
+
+async def test_has_a_camera_on_a_device_of_its_own(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    subentry: ConfigSubentry,
+    device_registry: dr.DeviceRegistry,
+    entity_registry: er.EntityRegistry,
+) -> None:
+    entity = entity_registry.async_get(CAMERA)
+    assert entity.unique_id == subentry.subentry_id
+    assert entity.config_subentry_id == subentry.subentry_id
+    device = device_registry.async_get(entity.device_id)
+    assert (device.name, device.model) == ("Cabin", "Remote channel")
+    assert hass.states.get(CAMERA).state == STATE_IDLE
+
+
+async def test_ice_servers_are_fetched_for_viewers(
+    channel: RemoteChannel, sockets: Sockets
+) -> None:
+    (ice,) = sockets.ice
+    assert sockets.ice_options[0]["role"] is Role.VIEWER
+    assert sockets.ice_options[0]["channel_arn"] == channel_arn("cabin")
+    assert ice.run.called
+    ice.servers = (turn := IceServer(urls=("turn:a",), username="u", credential="c"),)
+    stun, *others = channel.ice_servers
+    assert stun.urls[0].startswith("stun:")
+    assert others == [turn]
+
+
+async def test_many_viewers_at_once_are_paced_and_fetch_nothing(
+    channel: RemoteChannel, sockets: Sockets, mock_client: AsyncMock
+) -> None:
+    loop = asyncio.get_running_loop()
+    started: list[float] = []
+
+    async def view(number: int) -> None:
+        viewing = asyncio.create_task(
+            channel.async_answer(f"session {number}", OFFER, Mock())
+        )
+        socket = await sockets.wait(number + 1)
+        started.append(loop.time())
+        socket.deliver(SdpAnswer(sdp=ANSWER))
+        await viewing
+
+    await asyncio.gather(*(view(number) for number in range(7)))
+
+    assert not any(
+        later - sooner < 1 for sooner, later in zip(started, started[3:], strict=False)
+    )
+    assert not mock_client.get_ice_server_config.called
+    assert len(sockets.ice) == 1
+
+
+async def test_a_session_of_the_same_id_replaces_the_first(
+    channel: RemoteChannel, sockets: Sockets
+) -> None:
+    first = asyncio.create_task(channel.async_answer("one", OFFER, Mock()))
+    await sockets.wait(1)
+    second = asyncio.create_task(channel.async_answer("one", OFFER, Mock()))
+    await answer(sockets, 2)
+    assert await second == ANSWER
+    with pytest.raises(SessionClosedError):
+        await first
+    channel.async_close("one")
+    channel.async_close("one")
+
+
+async def test_a_session_that_nobody_ends_is_forgotten(
+    channel: RemoteChannel, sockets: Sockets
+) -> None:
+    viewing = asyncio.create_task(channel.async_answer("one", OFFER, Mock()))
+    await answer(sockets)
+    await viewing
+    (session,) = channel._sessions.values()
+    await session.async_close()
+    await asyncio.sleep(0)
+    assert not channel._sessions
+
+
+async def test_ice_servers_that_go_away_are_renewed(
+    channel: RemoteChannel, sockets: Sockets
+) -> None:
+    viewing = asyncio.create_task(channel.async_answer("one", OFFER, Mock()))
+    socket = await sockets.wait()
+    socket.deliver(ReconnectIceServer())
+    assert sockets.ice[0].refresh.called
+    socket.deliver(SdpAnswer(sdp=ANSWER))
+    await viewing
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (CannotConnectError(), STATE_UNAVAILABLE),
+        (ResourceNotFoundError(), STATE_UNAVAILABLE),
+        (ClientLimitExceededError(), STATE_IDLE),
+        (NotAuthorizedError(), STATE_IDLE),
+    ],
+)
+async def test_is_available_while_it_can_be_viewed(
+    hass: HomeAssistant,
+    channel: RemoteChannel,
+    sockets: Sockets,
+    error: SignalingError,
+    state: str,
+) -> None:
+    sockets.ice_options[0]["on_failed"](error)
+    assert hass.states.get(CAMERA).state == state
+    sockets.ice_options[0]["on_failed"](error)
+    sockets.ice_options[0]["on_renewed"](())
+    assert hass.states.get(CAMERA).state == STATE_IDLE
+
+
+async def test_refused_keys_start_a_reauthentication(
+    hass: HomeAssistant, channel: RemoteChannel, sockets: Sockets
+) -> None:
+    sockets.ice_options[0]["on_failed"](ExpiredTokenError())
+    await hass.async_block_till_done()
+    assert len(hass.config_entries.flow.async_progress()) == 1
+
+
+async def test_so_do_keys_that_are_refused_to_a_viewer(
+    hass: HomeAssistant, channel: RemoteChannel, sockets: Sockets
+) -> None:
+    viewing = asyncio.create_task(channel.async_answer("one", OFFER, Mock()))
+    socket = await sockets.wait()
+    socket.fail(InvalidCredentialsError())
+    with pytest.raises(InvalidCredentialsError):
+        await viewing
+    await hass.async_block_till_done()
+    assert len(hass.config_entries.flow.async_progress()) == 1
+
+
+async def test_a_new_name_disturbs_nobody(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    subentry: ConfigSubentry,
+    channel: RemoteChannel,
+    sockets: Sockets,
+    device_registry: dr.DeviceRegistry,
+) -> None:
+    viewing = asyncio.create_task(channel.async_answer("one", OFFER, Mock()))
+    socket = await sockets.wait()
+
+    hass.config_entries.async_update_subentry(entry, subentry, title="Hut")
+    await hass.async_block_till_done()
+
+    (device,) = dr.async_entries_for_config_entry(device_registry, entry.entry_id)
+    assert device.name == "Hut"
+    assert socket.running
+    socket.deliver(SdpAnswer(sdp=ANSWER))
+    await viewing
+
+
+async def test_another_channel_takes_its_place(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    subentry: ConfigSubentry,
+    channel: RemoteChannel,
+    sockets: Sockets,
+) -> None:
+    viewing = asyncio.create_task(channel.async_answer("one", OFFER, Mock()))
+    socket = await sockets.wait()
+    sockets.ice_options[0]["on_failed"](ResourceNotFoundError())
+
+    hass.config_entries.async_update_subentry(
+        entry,
+        subentry,
+        data={CONF_CHANNEL_ARN: channel_arn("shed"), CONF_CHANNEL_NAME: "shed"},
+    )
+    await hass.async_block_till_done()
+
+    with pytest.raises(SessionClosedError):
+        await viewing
+    assert not socket.running
+    assert hass.states.get(CAMERA).state == STATE_IDLE
+    assert sockets.ice_options[1]["channel_arn"] == channel_arn("shed")
+    viewing = asyncio.create_task(channel.async_answer("two", OFFER, Mock()))
+    assert (await sockets.wait(2)).channel_arn == channel_arn("shed")
+    await answer(sockets, 2)
+    await viewing
+
+
+async def test_is_gone_when_its_subentry_is(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    subentry: ConfigSubentry,
+    channel: RemoteChannel,
+    sockets: Sockets,
+    device_registry: dr.DeviceRegistry,
+) -> None:
+    viewing = asyncio.create_task(channel.async_answer("one", OFFER, Mock()))
+    socket = await sockets.wait()
+    await answer(sockets)
+    await viewing
+
+    hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
+    await hass.async_block_till_done()
+
+    assert not socket.running
+    assert hass.states.get(CAMERA) is None
+    assert not entry.runtime_data.remote_channels
+    assert not dr.async_entries_for_config_entry(device_registry, entry.entry_id)
+
+
+async def test_its_channel_stays_in_aws(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    subentry: ConfigSubentry,
+    mock_client: AsyncMock,
+) -> None:
+    hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
+    await hass.async_block_till_done()
+    assert not mock_client.delete_channel.called
+
+
+async def test_unloading_ends_every_view(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    channel: RemoteChannel,
+    sockets: Sockets,
+) -> None:
+    viewing = asyncio.create_task(channel.async_answer("one", OFFER, Mock()))
+    socket = await sockets.wait()
+
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+    with pytest.raises(SessionClosedError):
+        await viewing
+    assert not socket.running
