@@ -245,7 +245,7 @@ async def test_a_refusal_is_told_to_the_frontend_and_as_an_event(
         "code": "viewer_limit",
         "message": TRANSLATIONS["exceptions"]["viewer_limit"]["message"],
     }
-    viewer = hass.states.get("event.front_door_viewer")
+    viewer = hass.states.get("event.front_door_session")
     assert viewer.attributes["reason"] == "viewer_limit"
 
 

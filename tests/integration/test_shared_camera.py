@@ -111,7 +111,7 @@ async def test_the_master_runs_with_fresh_ice_servers(master: Master) -> None:
 async def test_shows_whether_aws_can_deliver_offers(
     hass: HomeAssistant, master: Master
 ) -> None:
-    entity_id = "binary_sensor.front_door_signaling"
+    entity_id = "binary_sensor.front_door_connected"
     assert state(hass, entity_id) == STATE_OFF
 
     master.connect()
@@ -184,20 +184,20 @@ async def test_counts_viewers_and_tells_of_them(
     hass: HomeAssistant, master: Master
 ) -> None:
     assert state(hass, "sensor.front_door_viewers") == "0"
-    assert state(hass, "event.front_door_viewer") == STATE_UNKNOWN
+    assert state(hass, "event.front_door_session") == STATE_UNKNOWN
 
     master.on_event(connected("echo-1"))
     master.on_event(KeyFrameSent(viewer_id="echo-1"))
 
     assert state(hass, "sensor.front_door_viewers") == "1"
-    event = hass.states.get("event.front_door_viewer")
+    event = hass.states.get("event.front_door_session")
     assert event.attributes["event_type"] == "connected"
     assert event.attributes["viewer"] == "echo-1"
 
     master.on_event(ended(EndReason.VIEWER_CLOSED))
 
     assert state(hass, "sensor.front_door_viewers") == "0"
-    event = hass.states.get("event.front_door_viewer")
+    event = hass.states.get("event.front_door_session")
     assert event.attributes["event_type"] == "ended"
     assert event.attributes["reason"] == "viewer_closed"
 
@@ -225,7 +225,7 @@ async def test_a_refusal_is_told_with_its_reason(
     master.deliver(SdpOffer(sdp="offer", sender_client_id="echo-1"))
     await hass.async_block_till_done()
 
-    event = hass.states.get("event.front_door_viewer")
+    event = hass.states.get("event.front_door_session")
     assert event.attributes["event_type"] == "ended"
     assert event.attributes["reason"] == "no_h264"
 
@@ -255,7 +255,7 @@ async def test_the_switch_ends_sharing_and_starts_it_again(
     await turn(hass, "turn_off")
 
     assert state(hass, "switch.front_door_sharing") == STATE_OFF
-    assert state(hass, "binary_sensor.front_door_signaling") == STATE_OFF
+    assert state(hass, "binary_sensor.front_door_connected") == STATE_OFF
     assert state(hass, "sensor.front_door_viewers") == "0"
     assert not master.running
     assert master.peer.close.mock_calls == [call("echo-1", EndReason.SHUTDOWN)]
