@@ -89,6 +89,7 @@ class SignalingConnection:
         self._client = client
         self._session = session
         self._channel_arn = channel_arn
+        self._channel_name = channel_arn.split(":channel/")[-1].partition("/")[0]
         self._role = role
         self._client_id = client_id
         self._on_message = on_message
@@ -286,10 +287,14 @@ class SignalingConnection:
             return
         if state.error is not None and self._outage is None:
             self._outage = state.error
-            _LOGGER.warning("Signaling is down, trying on: %s", state.error)
+            _LOGGER.warning(
+                "Signaling channel %s is not connected, trying on: %s",
+                self._channel_name,
+                state.error,
+            )
         elif state.connected and self._outage is not None:
             self._outage = None
-            _LOGGER.info("Signaling is up again")
+            _LOGGER.info("Signaling channel %s is connected again", self._channel_name)
         self._state = state
         self._on_state(state)
 
