@@ -15,6 +15,7 @@ from .harness.coturn import Coturn
 from .harness.emulator import Emulator
 from .harness.home_assistant import HomeAssistant
 from .harness.scenario import SharedCamera, share_a_camera
+from .harness.stills import Stills
 
 FOLDER = Path(__file__).parent
 
@@ -61,14 +62,25 @@ async def home(
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stills(camera: RtspCamera) -> AsyncIterator[Stills]:
+    async with Stills(number=camera.number) as stills:
+        yield stills
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def shared(
-    home: HomeAssistant, emulator: Emulator, coturn: Coturn, camera: RtspCamera
+    home: HomeAssistant,
+    emulator: Emulator,
+    coturn: Coturn,
+    camera: RtspCamera,
+    stills: Stills,
 ) -> SharedCamera:
     """Share the camera on a new channel by the flows that a user goes through."""
     return await share_a_camera(
         home.client,
         emulator.home_assistant,
         stream_url=camera.url,
+        still_url=stills.url,
         stun_url=coturn.stun_url,
     )
 

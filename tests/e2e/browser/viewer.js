@@ -61,22 +61,6 @@ window.stopViewer = () => {
   peer.close();
 };
 
-// The next pictures that the video shows, small, as RGBA in base64.
-window.takePictures = async (count, width, height) => {
-  const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  const pictures = [];
-  while (pictures.length < count) {
-    const { mediaTime } = await new Promise((resolve) => {
-      video.requestVideoFrameCallback((_now, metadata) => resolve(metadata));
-    });
-    context.drawImage(video, 0, 0, width, height);
-    const { data } = context.getImageData(0, 0, width, height);
-    pictures.push({ mediaTime, rgba: new Uint8Array(data.buffer).toBase64() });
-  }
-  return pictures;
-};
-
 window.viewerReport = async () => {
   const statistics = [...(await peer.getStats()).values()];
   const inbound = statistics.find(

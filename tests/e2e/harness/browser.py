@@ -12,9 +12,9 @@ from typing import Any
 
 from aiohttp import web
 import numpy as np
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import ElementHandle, Page, async_playwright
 
-from .home_assistant import REPOSITORY
+from .home_assistant import PASSWORD, REPOSITORY, USERNAME
 from .pattern import Picture
 
 NODE_MODULES = REPOSITORY / ".dev" / "node" / "node_modules"
@@ -72,13 +72,55 @@ async def viewer_page(chromium: str) -> AsyncIterator[Page]:
             await runner.cleanup()
 
 
+@asynccontextmanager
+async def frontend_page(chromium: str, url: str) -> AsyncIterator[Page]:
+    """Give Home Assistant's frontend with its user logged in."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium, args=_FLAGS
+        )
+        page = await browser.new_page(viewport={"width": 1280, "height": 800})
+        await page.goto(url)
+        await page.locator("input[name=username]").fill(USERNAME)
+        await page.locator("input[name=password]").fill(PASSWORD)
+        await page.keyboard.press("Enter")
+        await page.locator("home-assistant-main").wait_for(timeout=30_000)
+        yield page
+        await browser.close()
+
+
+# The next pictures that a video shows, small, as RGBA in base64.
+_TAKE_PICTURES = """async ([video, count, width, height]) => {
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const pictures = [];
+  while (pictures.length < count) {
+    const { mediaTime } = await new Promise((resolve) => {
+      video.requestVideoFrameCallback((_now, metadata) => resolve(metadata));
+    });
+    context.drawImage(video, 0, 0, width, height);
+    const { data } = context.getImageData(0, 0, width, height);
+    pictures.push({ mediaTime, rgba: new Uint8Array(data.buffer).toBase64() });
+  }
+  return pictures;
+}"""
+
+
 async def take_pictures(
-    page: Page, count: int, *, width: int = 480, height: int = 270
+    page: Page,
+    count: int,
+    *,
+    of: ElementHandle | None = None,
+    width: int = 480,
+    height: int = 270,
 ) -> list[tuple[float, Picture]]:
-    """Return the next pictures that the page shows, with their media times in s."""
+    """Return the next pictures that a video shows, with their media times in s.
+
+    Without an element the page's only video is meant.
+    """
+    video = of or await page.query_selector("video")
     taken: list[dict[str, Any]] = await page.evaluate(
-        "([count, width, height]) => takePictures(count, width, height)",
-        [count, width, height],
+        _TAKE_PICTURES, [video, count, width, height]
     )
     return [
         (

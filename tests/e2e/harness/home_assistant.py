@@ -32,6 +32,8 @@ camera:
 stream:
 system_health:
 diagnostics:
+alexa:
+  smart_home:
 logger:
   default: warning
   logs:

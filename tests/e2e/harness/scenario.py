@@ -7,6 +7,8 @@ from .client import HomeAssistantClient
 from .flows import ENTRIES, OPTIONS, SUBENTRIES, Flow
 from .home_assistant import INTEGRATION
 
+_DOMAINS = {"binary_sensor", "camera", "event", "sensor", "switch"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
@@ -28,6 +30,7 @@ class SharedCamera:
     viewers: str
     session: str
     sharing: str
+    live_view: str
 
 
 async def add_camera(
@@ -103,6 +106,7 @@ async def share_camera(
         viewers=entities["sensor"],
         session=entities["event"],
         sharing=entities["switch"],
+        live_view=entities["camera"],
     )
     await client.wait_for_state(shared.connected, "on")
     return shared
@@ -146,6 +150,6 @@ async def _entities(client: HomeAssistantClient, subentry_id: str) -> dict[str, 
                 for entity in await client.command("config/entity_registry/list")
                 if entity["config_subentry_id"] == subentry_id
             }
-            if {"binary_sensor", "sensor", "event", "switch"} <= set(entities):
+            if set(entities) >= _DOMAINS:
                 return entities
             await changes.get()

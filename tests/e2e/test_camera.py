@@ -1,0 +1,316 @@
+"""The live view in Home Assistant: by its frontend's commands, its Alexa, a browser."""
+
+import asyncio
+from collections.abc import AsyncIterator
+import io
+from pathlib import Path
+import re
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from PIL import Image
+import pytest_asyncio
+
+from tests.system import browser
+
+from .harness.browser import frontend_page, take_pictures
+from .harness.camera import RtspCamera
+from .harness.coturn import Coturn
+from .harness.echo import Echo
+from .harness.emulator import Emulator
+from .harness.flows import OPTIONS, Flow
+from .harness.frontend_viewer import FrontendViewer, frontend_view
+from .harness.home_assistant import HomeAssistant
+from .harness.pattern import read
+from .harness.pictures import assert_moving, assert_pictures
+from .harness.scenario import SharedCamera
+from .harness.stills import Stills
+
+FRAMES = 15
+
+# The frontend's players are in shadow trees, which only Playwright's locators enter.
+PLAYS = """() => {
+  const find = (root) => {
+    for (const element of root.querySelectorAll("*")) {
+      if (element.tagName === "VIDEO") return element;
+      const found = element.shadowRoot && find(element.shadowRoot);
+      if (found) return found;
+    }
+    return null;
+  };
+  const video = find(document);
+  return video && video.videoWidth > 0 && video.currentTime > 2;
+}"""
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="session")
+async def quiet(home: HomeAssistant) -> AsyncIterator[None]:
+    """Fail every test after which Home Assistant's log has something against us."""
+    yield
+    home.log.assert_clean()
+
+
+async def assert_sees(viewer: FrontendViewer, camera: RtspCamera) -> None:
+    """Hold that a viewer decodes the camera's pictures, one after the other."""
+    await viewer.wait_frames(FRAMES)
+    readings = viewer.readings
+    assert {reading.camera for reading in readings if reading} == {camera.number}
+    assert_moving([reading.number if reading else None for reading in readings])
+
+
+async def ice_servers(home: HomeAssistant, entity_id: str) -> list[dict[str, Any]]:
+    """Return what a browser is told before it makes its offer."""
+    config = await home.client.command(
+        "camera/webrtc/get_client_config", entity_id=entity_id
+    )
+    servers: list[dict[str, Any]] = config["configuration"]["iceServers"]
+    return servers
+
+
+async def relays_of(home: HomeAssistant, entity_id: str) -> list[dict[str, Any]]:
+    """Return the servers with credentials that a browser is told of."""
+    return [one for one in await ice_servers(home, entity_id) if "username" in one]
+
+
+async def directive(
+    home: HomeAssistant,
+    namespace: str,
+    name: str,
+    *,
+    entity_id: str | None = None,
+    payload: dict[str, object],
+) -> Any:
+    """Send a directive to core's own Alexa skill and return its event."""
+    message: dict[str, Any] = {
+        "header": {
+            "namespace": namespace,
+            "name": name,
+            "payloadVersion": "3",
+            "messageId": uuid4().hex,
+            "correlationToken": "token",
+        },
+        "payload": payload,
+    }
+    if entity_id:
+        message["endpoint"] = {
+            "endpointId": entity_id.replace(".", "#"),
+            "scope": {"type": "BearerToken", "token": "token"},
+        }
+    answer = await home.client.post("/api/alexa/smart_home", {"directive": message})
+    return answer["event"]
+
+
+async def test_the_frontends_commands_give_the_cameras_pictures(
+    home: HomeAssistant, shared: SharedCamera, camera: RtspCamera
+) -> None:
+    async with frontend_view(home.client, shared.live_view) as viewer:
+        kinds = [event["type"] for event in viewer.events]
+        assert kinds[:2] == ["session", "answer"]
+        assert set(kinds[2:]) <= {"candidate"}
+        await assert_sees(viewer, camera)
+        await home.client.wait_for_state(shared.viewers, "1")
+        await home.client.wait_for_state(shared.live_view, "streaming")
+    await home.client.wait_for_state(shared.viewers, "0")
+    await home.client.wait_for_state(shared.live_view, "idle")
+    await camera.wait_until_idle()
+
+
+async def test_a_browser_is_told_of_the_channels_relays(
+    home: HomeAssistant, shared: SharedCamera, coturn: Coturn
+) -> None:
+    async with asyncio.timeout(20):
+        while not (relays := await relays_of(home, shared.live_view)):  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+    servers = await ice_servers(home, shared.live_view)
+    assert servers[0] == {"urls": [coturn.stun_url]}
+    assert [server["urls"] for server in relays] == [[coturn.turn_url]]
+    assert relays[0]["credential"]
+
+
+async def test_an_offer_that_is_none_gets_a_reason(
+    home: HomeAssistant, shared: SharedCamera
+) -> None:
+    async with home.client.subscribe(
+        "camera/webrtc/offer", entity_id=shared.live_view, offer="no offer"
+    ) as events:
+        assert (await events.get())["type"] == "session"
+        error = await events.get()
+    assert error == {
+        "type": "error",
+        "code": "not_sdp",
+        "message": "The viewer's offer is not SDP",
+    }
+
+
+async def test_one_pull_of_the_camera_serves_all_doors(
+    home: HomeAssistant, shared: SharedCamera, alexa: Any, camera: RtspCamera
+) -> None:
+    async with (
+        Echo(frames=25) as echo,
+        frontend_view(home.client, shared.live_view) as viewer,
+    ):
+        answer = await alexa.answer(echo.offer)
+        assert answer is not None
+        await echo.apply(answer)
+        await assert_sees(viewer, camera)
+        assert_pictures(await echo.frames(), camera=camera.number)
+        await home.client.wait_for_state(shared.viewers, "2")
+        assert camera.playing == 1
+        await echo.hang_up()
+    await home.client.wait_for_state(shared.viewers, "0")
+
+
+async def test_the_view_here_goes_on_when_the_camera_leaves_its_channel(
+    home: HomeAssistant, shared: SharedCamera, camera: RtspCamera
+) -> None:
+    async with frontend_view(home.client, shared.live_view) as viewer:
+        await viewer.wait_frames(1)
+        await switch(home, shared.sharing, on=False)
+        await home.client.wait_for_state(shared.connected, "off")
+        seen = len(viewer.frames)
+        await viewer.wait_frames(seen + FRAMES)
+        await home.client.wait_for_state(shared.viewers, "1")
+    async with frontend_view(home.client, shared.live_view) as viewer:
+        await assert_sees(viewer, camera)
+    await switch(home, shared.sharing, on=True)
+    await home.client.wait_for_state(shared.connected, "on")
+
+
+async def switch(home: HomeAssistant, entity_id: str, *, on: bool) -> None:
+    """Turn a switch on or off."""
+    service = "turn_on" if on else "turn_off"
+    await home.client.post(f"/api/services/switch/{service}", {"entity_id": entity_id})
+
+
+async def test_its_still_is_the_cameras(
+    home: HomeAssistant, shared: SharedCamera, stills: Stills
+) -> None:
+    still = await home.client.get_bytes(f"/api/camera_proxy/{shared.live_view}")
+    picture = Image.open(io.BytesIO(still))
+    assert picture.format == "JPEG"
+    assert read(np.asarray(picture)) == stills.reading
+
+
+async def test_cores_alexa_shows_the_camera(
+    home: HomeAssistant, shared: SharedCamera, camera: RtspCamera
+) -> None:
+    discovered = await directive(
+        home,
+        "Alexa.Discovery",
+        "Discover",
+        payload={"scope": {"type": "BearerToken", "token": "token"}},
+    )
+    endpoint_id = shared.live_view.replace(".", "#")
+    (endpoint,) = (
+        endpoint
+        for endpoint in discovered["payload"]["endpoints"]
+        if endpoint["endpointId"] == endpoint_id
+    )
+    assert "Alexa.RTCSessionController" in {
+        capability["interface"] for capability in endpoint["capabilities"]
+    }
+
+    session_id = uuid4().hex
+    async with Echo(frames=25) as echo:
+        async with asyncio.timeout(3):
+            answered = await directive(
+                home,
+                "Alexa.RTCSessionController",
+                "InitiateSessionWithOffer",
+                entity_id=shared.live_view,
+                payload={
+                    "sessionId": session_id,
+                    "offer": {"format": "SDP", "value": echo.offer},
+                },
+            )
+        assert answered["header"]["name"] == "AnswerGeneratedForSession", answered
+        answer = answered["payload"]["answer"]["value"]
+        assert "relay" in re.findall(r"a=candidate:.* typ (\w+)", answer)
+        await echo.apply(answer)
+        assert_pictures(await echo.frames(), camera=camera.number)
+        await home.client.wait_for_state(shared.viewers, "1")
+        await directive(
+            home,
+            "Alexa.RTCSessionController",
+            "SessionDisconnected",
+            entity_id=shared.live_view,
+            payload={"sessionId": session_id},
+        )
+        await home.client.wait_for_state(shared.viewers, "0")
+        await echo.hang_up()
+    await camera.wait_until_idle()
+
+
+async def test_the_frontend_shows_it_in_a_browser(
+    home: HomeAssistant, shared: SharedCamera, camera: RtspCamera, tmp_path: Path
+) -> None:
+    async with frontend_page(browser(), home.url) as page:
+        await page.goto(f"{home.url}/?more-info-entity-id={shared.live_view}")
+        # The frontend may begin anew before it settles on a player.
+        await page.wait_for_function(PLAYS, timeout=30_000)
+        video = await page.locator("ha-web-rtc-player video").element_handle()
+        assert await video.evaluate("v => [v.videoWidth, v.videoHeight]") == [
+            1920,
+            1080,
+        ]
+        pictures = [picture for _, picture in await take_pictures(page, 20, of=video)]
+        readings = [read(picture) for picture in pictures]
+        assert {reading.camera for reading in readings if reading} == {camera.number}
+        numbers = [reading.number for reading in readings if reading]
+        assert len(set(numbers)) > 10, numbers
+        shown = tmp_path / "live-view.png"
+        await page.screenshot(path=shown)
+        await home.client.wait_for_state(shared.viewers, "1")
+    assert shown.stat().st_size > 0
+    await home.client.wait_for_state(shared.viewers, "0")
+    await camera.wait_until_idle()
+
+
+async def test_relays_for_all_cameras_come_and_go_with_the_option(
+    home: HomeAssistant, shared: SharedCamera, emulator: Emulator, coturn: Coturn
+) -> None:
+    async def choose(*, relays: bool) -> None:
+        flow = await Flow.start(home.client, OPTIONS, shared.entry_id)
+        await flow.finish({"stun_server": coturn.stun_url, "relays": relays})
+
+    await choose(relays=True)
+    try:
+        await home.client.wait_for_state(shared.connected, "on")
+        relay = await first_relay(home)
+        assert "ha-relay" in await channel_names(emulator)
+        assert await registered_relays(home) == [relay]
+        assert relay["urls"] == [coturn.turn_url]
+        assert await relays_of(home, shared.live_view) == [relay]
+    finally:
+        await choose(relays=False)
+    await until_deleted(emulator, "ha-relay")
+    assert await registered_relays(home) == []
+    await home.client.wait_for_state(shared.connected, "on")
+
+
+async def registered_relays(home: HomeAssistant) -> list[dict[str, Any]]:
+    """Return the servers with credentials that every camera is offered."""
+    servers = await home.client.command("web_rtc/ice_servers")
+    return [server for server in servers if "username" in server]
+
+
+async def first_relay(home: HomeAssistant) -> dict[str, Any]:
+    """Return a relay as soon as one is offered: nothing tells of it."""
+    async with asyncio.timeout(20):
+        while not (relays := await registered_relays(home)):  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+    return relays[0]
+
+
+async def until_deleted(emulator: Emulator, channel: str) -> None:
+    """Wait until a channel is gone from the service, which tells nobody."""
+    async with asyncio.timeout(20):
+        while channel in await channel_names(emulator):  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+
+
+async def channel_names(emulator: Emulator) -> set[str]:
+    """Return the names of the channels that the service has."""
+    channels = (await emulator.state())["channels"]
+    return {channel["ChannelName"] for channel in channels.values()}
