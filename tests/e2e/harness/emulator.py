@@ -50,17 +50,27 @@ VIEWER_POLICY: Mapping[str, object] = {
 }
 
 
-def readme_policy() -> dict[str, Any]:
-    """Return the policy that the README gives to Home Assistant's user."""
+def readme_policy(*, viewing: bool = False) -> dict[str, Any]:
+    """Return the policy that the README gives to Home Assistant's user.
+
+    The one who views remote channels too is told to add a statement.
+    """
+    policy = _readme_json("policy")
+    if viewing:
+        policy["Statement"].append(_readme_json("viewing"))
+    return policy
+
+
+def _readme_json(name: str) -> dict[str, Any]:
     text = (REPOSITORY / "README.md").read_text()
     match = re.search(
-        r"<!-- policy:begin -->\s*```json\s*(.*?)```\s*<!-- policy:end -->",
+        rf"<!-- {name}:begin -->\s*```json\s*(.*?)```\s*<!-- {name}:end -->",
         text,
         re.DOTALL,
     )
     assert match
-    policy: dict[str, Any] = json.loads(match[1])
-    return policy
+    content: dict[str, Any] = json.loads(match[1])
+    return content
 
 
 class Emulator(Process):
@@ -94,13 +104,14 @@ class Emulator(Process):
         tls: bool = True,
         port: int = 0,
         limits: Mapping[str, object] | None = None,
+        viewing: bool = False,
     ) -> None:
         self.url: str
         self._admin_url: str
         self._scratch = tempfile.TemporaryDirectory(prefix="emulator-")
         folder = Path(self._scratch.name)
         policy, users = folder / "policy.json", folder / "users.json"
-        policy.write_text(json.dumps(readme_policy()))
+        policy.write_text(json.dumps(readme_policy(viewing=viewing)))
         users.write_text(
             json.dumps(
                 [
