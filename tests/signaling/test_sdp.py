@@ -11,6 +11,7 @@ from custom_components.kinesis_webrtc.signaling.sdp import (
     prepare_offer,
     repair_answer,
 )
+from tests.peer.browser_offer import CHROMIUM
 
 ECHO_OFFERS = sorted(Path("tests/fixtures/alexa-offers").glob("[!b]*.sdp"))
 SESSION = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
@@ -74,6 +75,12 @@ def test_lines_that_do_not_parse_are_dropped() -> None:
     text = offer(section("video", "a=ice-options:trickle"))
     junk = "a=[object RTCIceCandidate]\r\na=\r\nnonsense\r\n\r\n"
     assert prepare_offer(text + junk) == text
+
+
+def test_the_offer_of_the_frontend_loses_its_junk_alone() -> None:
+    lines = [line for line in CHROMIUM.splitlines() if "[object" not in line]
+    assert len(lines) == len(CHROMIUM.splitlines()) - 1
+    assert prepare_offer(CHROMIUM).splitlines() == lines
 
 
 def test_line_ends_become_those_of_the_specification() -> None:
