@@ -177,6 +177,21 @@ async def test_the_view_here_goes_on_when_the_camera_leaves_its_channel(
     await home.client.wait_for_state(shared.connected, "on")
 
 
+async def test_the_view_here_does_without_aws(
+    home: HomeAssistant, shared: SharedCamera, emulator: Emulator, camera: RtspCamera
+) -> None:
+    await emulator.act("offline")
+    try:
+        await home.client.wait_for_state(shared.connected, "off")
+        async with frontend_view(home.client, shared.live_view) as viewer:
+            await assert_sees(viewer, camera)
+            live_view = await home.client.state(shared.live_view)
+            assert live_view["state"] == "streaming"
+    finally:
+        await emulator.act("online")
+    await home.client.wait_for_state(shared.connected, "on", timeout=60)
+
+
 async def switch(home: HomeAssistant, entity_id: str, *, on: bool) -> None:
     """Turn a switch on or off."""
     service = "turn_on" if on else "turn_off"
