@@ -89,7 +89,7 @@ class SignalingConnection:
         self._client = client
         self._session = session
         self._channel_arn = channel_arn
-        self._channel_name = channel_arn.split(":channel/")[-1].partition("/")[0]
+        self._channel_name = channel_arn.rpartition(":channel/")[2].partition("/")[0]
         self._role = role
         self._client_id = client_id
         self._on_message = on_message
