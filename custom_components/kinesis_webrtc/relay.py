@@ -7,7 +7,7 @@ relays of one channel serve any peer connection as well as those of another.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from homeassistant.components.camera import WebRTCClientConfiguration
@@ -106,7 +106,7 @@ def _active_relay(hass: HomeAssistant) -> Relay | None:
     return next((relay for relay in relays if relay.servers), None)
 
 
-def _for_browsers(servers: Iterable[IceServer]) -> list[RTCIceServer]:
+def _for_browsers(servers: Sequence[IceServer]) -> list[RTCIceServer]:
     """Return at most one TURN server over UDP and one over TLS."""
     found = []
     for scheme, other_transport in _WAYS:
