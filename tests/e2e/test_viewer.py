@@ -95,7 +95,9 @@ async def test_a_browser_sees_the_camera(
     assert times[-1] > times[0]
     readings = [read(picture) for _, picture in pictures]
     assert {reading.camera for reading in readings if reading} == {camera.number}
-    assert_moving([reading.number if reading else None for reading in readings])
+    assert_moving(
+        [reading.number if reading else None for reading in readings], longest_step=25
+    )
 
     await home.client.wait_for_state(shared.viewers, "1")
     await page.evaluate("stopViewer()")
@@ -106,14 +108,11 @@ async def test_a_browser_sees_the_camera(
 async def test_the_master_trickles_to_a_browser(
     home: HomeAssistant, shared: SharedCamera, emulator: Emulator, page: Page
 ) -> None:
-    await page.evaluate(
-        "options => startViewer(options)", await viewer_options(emulator)
-    )
-    await page.wait_for_function("video.videoWidth > 0", timeout=15_000)
+    # A master that is connected gathers no further: the viewer has to be slow.
+    options = {**await viewer_options(emulator), "connectAfter": "typ relay"}
+    await page.evaluate("options => startViewer(options)", options)
     # Those beyond the host's come one by one, after an answer that waited for none.
-    await page.wait_for_function(
-        "trickled().some(candidate => candidate.includes('typ relay'))", timeout=5_000
-    )
+    await page.wait_for_function("video.videoWidth > 0", timeout=15_000)
     report = await page.evaluate("viewerReport()")
     assert "typ relay" not in report["answer"]
     assert report["errors"] == []

@@ -6,7 +6,16 @@ const report = { signaling: [], remoteCandidates: [], iceStates: [], errors: [] 
 let peer;
 let client;
 
+// With `options.connectAfter`, the viewer does nothing with the answer, and tells no
+// candidate of its own, before a candidate of the master has this text in it.
 window.startViewer = async (options) => {
+  let begin;
+  const begun = new Promise((resolve) => (begin = resolve));
+  if (!options.connectAfter) {
+    begin();
+  }
+  let describe;
+  const described = new Promise((resolve) => (describe = resolve));
   peer = new RTCPeerConnection({ iceServers: options.iceServers });
   peer.addTransceiver("audio", { direction: "recvonly" });
   peer.addTransceiver("video", { direction: "recvonly" });
@@ -30,7 +39,7 @@ window.startViewer = async (options) => {
   });
   peer.onicecandidate = ({ candidate }) => {
     if (candidate) {
-      client.sendIceCandidate(candidate);
+      begun.then(() => client.sendIceCandidate(candidate));
     }
   };
   client.on("open", async () => {
@@ -41,20 +50,23 @@ window.startViewer = async (options) => {
   client.on("sdpAnswer", async (answer) => {
     report.signaling.push("answer");
     report.answer = answer.sdp;
+    await begun;
     await peer.setRemoteDescription(answer);
+    describe();
   });
   client.on("iceCandidate", (candidate) => {
     report.remoteCandidates.push(candidate.candidate);
-    peer.addIceCandidate(candidate).catch((error) => {
-      report.errors.push(String(error));
-    });
+    if (options.connectAfter && candidate.candidate.includes(options.connectAfter)) {
+      begin();
+    }
+    described
+      .then(() => peer.addIceCandidate(candidate))
+      .catch((error) => report.errors.push(String(error)));
   });
   client.on("error", (error) => report.errors.push(String(error)));
   client.on("close", () => report.signaling.push("close"));
   client.open();
 };
-
-window.trickled = () => report.remoteCandidates;
 
 window.stopViewer = () => {
   client.close();

@@ -15,9 +15,12 @@ def assert_pictures(frames: Frames, *, camera: int) -> None:
     assert_moving(frames.numbers)
 
 
-def assert_moving(numbers: Sequence[int | None]) -> None:
-    """Hold that every frame could be read and comes soon after the one before."""
+def assert_moving(numbers: Sequence[int | None], *, longest_step: int = 5) -> None:
+    """Hold that every frame could be read and comes soon after the one before.
+
+    A browser on a busy machine shows what it can: give it a `longest_step` of more.
+    """
     read = [number for number in numbers if number is not None]
     assert len(read) == len(numbers), numbers
     steps = [(later - earlier) % FRAMES for earlier, later in pairwise(read)]
-    assert all(1 <= step <= 5 for step in steps), numbers
+    assert all(1 <= step <= longest_step for step in steps), numbers
