@@ -2,14 +2,19 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Final
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.util import dt as dt_util
 
 from .account import async_handle_refusal
 from .const import DOMAIN
 from .home_viewers import is_home_viewer
+from .master_check import MasterCheck
 from .offer_desk import OfferDesk
 from .peer import CandidateGathered, EndOfCandidates, MasterPeer, RefusalReason
 from .signaling import (
@@ -18,12 +23,17 @@ from .signaling import (
     IceServer,
     IceServerCache,
     Message,
+    Notice,
     ReconnectIceServer,
     Role,
     SdpOffer,
     SignalingClient,
     SignalingConnection,
 )
+
+# A Date header is cut to whole seconds and is old when it is read: a smaller offset
+# would make a good clock worse.
+CLOCK_TOLERANCE: Final = timedelta(seconds=2)
 
 
 class ChannelMaster:
@@ -45,6 +55,7 @@ class ChannelMaster:
         self.connected = False
         self._hass = hass
         self._entry = entry
+        self._client = client
         self._peer = peer
         self._stun_server = stun_server
         self._on_changed = on_changed
@@ -66,6 +77,15 @@ class ChannelMaster:
             connection=self._connection,
             ice_servers=lambda: self.ice_servers,
             on_refused=on_refused,
+            now=self._service_time,
+        )
+        self._until = asyncio.timeout(None)
+        self._check = MasterCheck(
+            hass=hass,
+            entry=entry,
+            client=client,
+            channel_arn=channel_arn,
+            reconnect=self._reconnect,
         )
 
     @property
@@ -105,7 +125,26 @@ class ChannelMaster:
         await asyncio.shield(prepared)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._ice_servers.run())
-            tasks.create_task(self._connection.run())
+            tasks.create_task(self._stay_on_channel())
+            tasks.create_task(self._check.run())
+
+    async def _stay_on_channel(self) -> None:
+        """Hold a connection, and another one when that is wanted, until cancelled."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None) as self._until:
+                    await self._connection.run()
+
+    @callback
+    def _reconnect(self) -> None:
+        """Give the connection up for a new one; the views go on."""
+        with suppress(RuntimeError):  # it is being given up already
+            self._until.reschedule(asyncio.get_running_loop().time())
+
+    def _service_time(self) -> datetime:
+        """Return the time by the service's clock, which the senders' clocks follow."""
+        now, offset = dt_util.utcnow(), self._client.clock.offset
+        return now + offset if abs(offset) > CLOCK_TOLERANCE else now
 
     @callback
     def _on_renewed(self, servers: tuple[IceServer, ...]) -> None:
@@ -124,6 +163,8 @@ class ChannelMaster:
                 self._desk.take(message)
             case IceCandidate():
                 self._desk.take_candidate(message)
+            case Notice():
+                self._desk.take_notice(message)
             case ReconnectIceServer():
                 self._ice_servers.refresh()
 
@@ -131,6 +172,7 @@ class ChannelMaster:
     def _on_state(self, state: ConnectionState) -> None:
         """Show a change of the connection."""
         self.connected = state.connected
+        self._check.async_set_connected(connected=state.connected)
         async_handle_refusal(self._hass, self._entry, state.error)
         self._on_changed()
 

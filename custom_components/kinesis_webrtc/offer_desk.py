@@ -3,9 +3,20 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 import logging
 from typing import Final
 
+from .alexa import (
+    End,
+    OfferTerms,
+    Ping,
+    Refusal,
+    encode,
+    is_sender_of,
+    parse,
+    parse_terms,
+)
 from .peer import (
     CandidateGathered,
     EndOfCandidates,
@@ -17,6 +28,7 @@ from .peer import (
 from .signaling import (
     IceCandidate,
     IceServer,
+    Notice,
     SdpOffer,
     SignalingConnection,
     SignalingError,
@@ -49,14 +61,20 @@ class OfferDesk:
         connection: SignalingConnection,
         ice_servers: Callable[[], Sequence[IceServer]],
         on_refused: Callable[[str, RefusalReason], None],
+        now: Callable[[], datetime],
     ) -> None:
-        """Bind the peer that answers to the connection that carries the answers."""
+        """Bind the peer that answers to the connection that carries the answers.
+
+        `now` is the time that deadlines are compared with.
+        """
         self._peer = peer
         self._connection = connection
         self._ice_servers = ice_servers
         self._on_refused = on_refused
+        self._now = now
         self._viewers: dict[str, _Viewer] = {}
         self._answering = 0
+        self._echoing = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     def take(self, offer: SdpOffer) -> None:
@@ -66,12 +84,26 @@ class OfferDesk:
             # Only a storage session has no sender; it is no viewer of ours.
             _LOGGER.debug("Ignored an offer without a sender")
             return
+        terms = parse_terms(offer.extra)
         if self._answering >= MAX_PENDING_OFFERS:
-            self._on_refused(viewer_id, RefusalReason.VIEWER_LIMIT)
+            self._refuse(viewer_id, RefusalReason.VIEWER_LIMIT, terms)
             return
+        if terms is not None:
+            self._end(terms.session, EndReason.REPLACED, but=viewer_id)
         self.forget(viewer_id)
         viewer = self._viewers[viewer_id] = _Viewer()
-        viewer.task = self._start(self._serve(viewer_id, viewer, offer))
+        viewer.task = self._start(self._serve(viewer_id, viewer, offer, terms))
+
+    def take_notice(self, notice: Notice) -> None:
+        """Act on a notice of the Alexa skill; what else there may be is ignored."""
+        sender = notice.client_id
+        content = parse(notice.content)
+        if sender is None or not isinstance(content, Ping | End):
+            return
+        if isinstance(content, End):
+            self._end(content.session, EndReason.VIEWER_CLOSED)
+        if self._echoing < MAX_PENDING_OFFERS:
+            self._start(self._echo(Notice(content=encode(content), client_id=sender)))
 
     def take_candidate(self, message: IceCandidate) -> None:
         """Hand a viewer's candidate to its session."""
@@ -123,9 +155,15 @@ class OfferDesk:
         for viewer_id in viewers:
             await self._peer.close(viewer_id, EndReason.SHUTDOWN)
 
-    async def _serve(self, viewer_id: str, viewer: _Viewer, offer: SdpOffer) -> None:
+    async def _serve(
+        self,
+        viewer_id: str,
+        viewer: _Viewer,
+        offer: SdpOffer,
+        terms: OfferTerms | None,
+    ) -> None:
         """Answer one offer, then send the candidates that its session gathers."""
-        if not await self._answer(viewer_id, offer):
+        if not await self._answer(viewer_id, offer, terms):
             if self._viewers.get(viewer_id) is viewer:
                 del self._viewers[viewer_id]
             return
@@ -135,16 +173,23 @@ class OfferDesk:
             except SignalingError as err:
                 _LOGGER.debug("Candidate for %s was not sent: %s", viewer_id, err)
 
-    async def _answer(self, viewer_id: str, offer: SdpOffer) -> bool:
+    async def _answer(
+        self, viewer_id: str, offer: SdpOffer, terms: OfferTerms | None
+    ) -> bool:
         """Answer one offer in time, or leave nothing behind."""
+        left = ANSWER_WITHIN
+        if terms is not None:
+            left = min(left, terms.deadline - self._now().timestamp())
+            if left <= 0:
+                self._refuse(viewer_id, RefusalReason.STALE, terms)
+                return False
         self._answering += 1
         try:
-            async with asyncio.timeout(ANSWER_WITHIN):
+            async with asyncio.timeout(left):
                 sdp = await self._peer.answer(viewer_id, offer.sdp, self._ice_servers())
                 await self._connection.send(offer.answer(sdp))
         except OfferRefused as err:
-            _LOGGER.debug("Refused the offer of %s: %s", viewer_id, err.reason)
-            self._on_refused(viewer_id, err.reason)
+            self._refuse(viewer_id, err.reason, terms)
         except TimeoutError, SignalingError:
             await self._peer.close(viewer_id, EndReason.NOT_DELIVERED)
         else:
@@ -152,6 +197,33 @@ class OfferDesk:
         finally:
             self._answering -= 1
         return False
+
+    def _refuse(
+        self, viewer_id: str, reason: RefusalReason, terms: OfferTerms | None
+    ) -> None:
+        """Tell of an offer that is not answered, and the skill's function why."""
+        _LOGGER.debug("Refused the offer of %s: %s", viewer_id, reason)
+        self._on_refused(viewer_id, reason)
+        if terms is not None and self._echoing < MAX_PENDING_OFFERS:
+            refusal = encode(Refusal(reason=reason.value))
+            self._start(self._echo(Notice(content=refusal, client_id=viewer_id)))
+
+    def _end(self, session: str, reason: EndReason, *, but: str | None = None) -> None:
+        """End what a session of Alexa's has with us."""
+        for viewer_id in [v for v in self._viewers if is_sender_of(v, session)]:
+            if viewer_id != but:
+                self.forget(viewer_id)
+                self._start(self._peer.close(viewer_id, reason))
+
+    async def _echo(self, notice: Notice) -> None:
+        """Send a notice; nobody waits for it for long."""
+        self._echoing += 1
+        try:
+            await self._connection.send(notice)
+        except SignalingError as err:
+            _LOGGER.debug("Notice for %s was not sent: %s", notice.client_id, err)
+        finally:
+            self._echoing -= 1
 
     def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Run work until it ends or the desk shuts down."""

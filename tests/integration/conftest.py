@@ -118,6 +118,7 @@ class Aws:
         client.update_message_ttl.side_effect = self._update
         client.delete_channel.side_effect = self._delete
         client.get_tags.side_effect = self._get_tags
+        client.send_alexa_offer.return_value = None
 
     def add(self, channel: Channel, tags: dict[str, str] | None = None) -> Channel:
         """Have a channel in AWS."""

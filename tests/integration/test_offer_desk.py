@@ -2,11 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from unittest.mock import MagicMock, call, create_autospec, patch
 
 import pytest
 
 from custom_components.kinesis_webrtc import offer_desk
+from custom_components.kinesis_webrtc.alexa import (
+    End,
+    OfferTerms,
+    Ping,
+    Refusal,
+    encode,
+    encode_terms,
+)
 from custom_components.kinesis_webrtc.offer_desk import MAX_PENDING_OFFERS, OfferDesk
 from custom_components.kinesis_webrtc.peer import (
     CandidateGathered,
@@ -20,11 +29,15 @@ from custom_components.kinesis_webrtc.signaling import (
     IceCandidate,
     IceServer,
     NotConnectedError,
+    Notice,
     SdpAnswer,
     SdpOffer,
     SignalingConnection,
 )
 
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+SESSION = "0123456789abcdef"
+SENDER = f"alexa-{SESSION}-1"
 ICE_SERVERS = (IceServer(urls=("stun:127.0.0.1:3478",)),)
 
 
@@ -35,7 +48,7 @@ class Desk:
         self.peer = create_autospec(MasterPeer, instance=True)
         self.peer.answer.return_value = "answer"
         self.connection = create_autospec(SignalingConnection, instance=True)
-        self.sent: asyncio.Queue[SdpAnswer | IceCandidate] = asyncio.Queue()
+        self.sent: asyncio.Queue[SdpAnswer | IceCandidate | Notice] = asyncio.Queue()
         self.connection.send.side_effect = self.sent.put
         self.refused = MagicMock()
         self.desk = OfferDesk(
@@ -43,9 +56,10 @@ class Desk:
             connection=self.connection,
             ice_servers=lambda: ICE_SERVERS,
             on_refused=self.refused,
+            now=lambda: NOW,
         )
 
-    async def next_sent(self) -> SdpAnswer | IceCandidate:
+    async def next_sent(self) -> SdpAnswer | IceCandidate | Notice:
         async with asyncio.timeout(5):
             return await self.sent.get()
 
@@ -64,6 +78,16 @@ async def desk() -> AsyncIterator[Desk]:
 
 def offer(sender: str | None = "echo-1", *, bare: bool = False) -> SdpOffer:
     return SdpOffer(sdp="offer", sender_client_id=sender, bare=bare)
+
+
+def skill_offer(*, left: float = 4.5, sender: str = SENDER) -> SdpOffer:
+    """Return an offer of the Alexa skill, whose deadline is so many seconds away."""
+    terms = OfferTerms(deadline=NOW.timestamp() + left, session=SESSION)
+    return SdpOffer(sdp="offer", sender_client_id=sender, extra=encode_terms(terms))
+
+
+def refusal(reason: RefusalReason, sender: str = SENDER) -> Notice:
+    return Notice(content=encode(Refusal(reason=reason.value)), client_id=sender)
 
 
 def after(future: asyncio.Future[str]) -> Callable[..., Awaitable[str]]:
@@ -252,3 +276,170 @@ async def test_shutting_down_leaves_no_task(desk: Desk) -> None:
     await desk.desk.shutdown()
 
     assert asyncio.all_tasks() == before
+
+
+async def test_the_skills_offer_is_answered_before_its_deadline(desk: Desk) -> None:
+    desk.desk.take(skill_offer())
+
+    assert await desk.next_sent() == SdpAnswer(sdp="answer", recipient_client_id=SENDER)
+
+
+@pytest.mark.parametrize("late", [0, 0.001, 3600])
+async def test_the_skills_offer_is_stale_after_its_deadline(
+    desk: Desk, late: float
+) -> None:
+    desk.desk.take(skill_offer(left=-late))
+
+    assert await desk.next_sent() == refusal(RefusalReason.STALE)
+    assert desk.refused.mock_calls == [call(SENDER, RefusalReason.STALE)]
+    assert not desk.peer.answer.called
+
+
+async def test_an_answer_of_the_skill_gets_no_longer_than_what_is_left(
+    desk: Desk,
+) -> None:
+    desk.peer.answer.side_effect = after(asyncio.get_running_loop().create_future())
+    closed = asyncio.Event()
+    desk.peer.close.side_effect = lambda *_: closed.set()
+
+    desk.desk.take(skill_offer(left=0.05))
+
+    async with asyncio.timeout(2):
+        await closed.wait()
+    assert desk.peer.close.mock_calls == [call(SENDER, EndReason.NOT_DELIVERED)]
+    assert desk.sent.empty()
+
+
+async def test_a_deadline_far_away_gives_no_more_time_than_others_have(
+    desk: Desk,
+) -> None:
+    desk.peer.answer.side_effect = after(asyncio.get_running_loop().create_future())
+    closed = asyncio.Event()
+    desk.peer.close.side_effect = lambda *_: closed.set()
+    with patch.object(offer_desk, "ANSWER_WITHIN", 0.01):
+        desk.desk.take(skill_offer(left=3600))
+        async with asyncio.timeout(2):
+            await closed.wait()
+
+
+async def test_the_skill_is_told_why_its_offer_is_refused(desk: Desk) -> None:
+    desk.peer.answer.side_effect = OfferRefused(RefusalReason.CAMERA_OFF)
+    desk.desk.take(skill_offer())
+
+    assert await desk.next_sent() == refusal(RefusalReason.CAMERA_OFF)
+    assert desk.refused.mock_calls == [call(SENDER, RefusalReason.CAMERA_OFF)]
+
+
+async def test_a_refusal_that_cannot_be_sent_harms_nothing(desk: Desk) -> None:
+    desk.connection.send.side_effect = NotConnectedError()
+    desk.peer.answer.side_effect = OfferRefused(RefusalReason.NO_H264)
+    desk.desk.take(skill_offer())
+    await desk.settle()
+
+    assert desk.refused.mock_calls == [call(SENDER, RefusalReason.NO_H264)]
+
+
+async def test_the_skill_is_told_of_a_flood(desk: Desk) -> None:
+    desk.peer.answer.side_effect = after(asyncio.get_running_loop().create_future())
+    for number in range(MAX_PENDING_OFFERS):
+        desk.desk.take(offer(f"viewer-{number}"))
+        await desk.settle()
+    desk.desk.take(skill_offer())
+
+    assert await desk.next_sent() == refusal(RefusalReason.VIEWER_LIMIT)
+
+
+async def test_the_end_of_a_session_closes_its_view_alone(desk: Desk) -> None:
+    desk.desk.take(skill_offer())
+    desk.desk.take(offer("alexa-another-1"))
+    await desk.next_sent()
+    await desk.next_sent()
+
+    end = Notice(content=encode(End(session=SESSION)), client_id="alexa-end")
+    desk.desk.take_notice(end)
+
+    assert await desk.next_sent() == end
+    assert desk.peer.close.mock_calls == [call(SENDER, EndReason.VIEWER_CLOSED)]
+
+
+async def test_the_end_of_a_session_under_way_leaves_no_answer(desk: Desk) -> None:
+    answer = asyncio.get_running_loop().create_future()
+    desk.peer.answer.side_effect = after(answer)
+    desk.desk.take(skill_offer())
+    await desk.settle()
+
+    desk.desk.take_notice(Notice(content=encode(End(session=SESSION)), client_id="e"))
+    await desk.settle()
+
+    assert answer.cancelled()
+    assert isinstance(await desk.next_sent(), Notice)
+    assert desk.sent.empty()
+
+
+async def test_the_end_of_an_unknown_session_is_harmless(desk: Desk) -> None:
+    desk.desk.take(skill_offer())
+    await desk.next_sent()
+    desk.desk.take_notice(Notice(content=encode(End(session="other")), client_id="e"))
+    await desk.next_sent()
+
+    assert not desk.peer.close.called
+
+
+async def test_another_offer_of_a_session_replaces_its_view(desk: Desk) -> None:
+    desk.desk.take(skill_offer())
+    await desk.next_sent()
+    second = f"alexa-{SESSION}-2"
+    desk.desk.take(skill_offer(sender=second))
+
+    answer = await desk.next_sent()
+    assert isinstance(answer, SdpAnswer)
+    assert answer.recipient_client_id == second
+    assert desk.peer.close.mock_calls == [call(SENDER, EndReason.REPLACED)]
+
+
+async def test_an_offer_delivered_twice_does_not_end_itself(desk: Desk) -> None:
+    desk.desk.take(skill_offer())
+    desk.desk.take(skill_offer())
+    await desk.next_sent()
+    await desk.settle()
+
+    assert not desk.peer.close.called
+
+
+async def test_a_ping_is_echoed_to_its_sender(desk: Desk) -> None:
+    ping = Notice(content=encode(Ping(session=SESSION)), client_id="alexa-ping")
+    desk.desk.take_notice(ping)
+
+    assert await desk.next_sent() == ping
+
+
+@pytest.mark.parametrize(
+    "notice",
+    [
+        Notice(content={"type": "hello"}, client_id="stranger"),
+        Notice(content=encode(Refusal(reason="stale")), client_id="stranger"),
+        Notice(content=encode(Ping(session=SESSION))),
+        Notice(content={**encode(Ping(session=SESSION)), "v": 2}, client_id="later"),
+    ],
+)
+async def test_other_notices_are_ignored(desk: Desk, notice: Notice) -> None:
+    desk.desk.take_notice(notice)
+    await desk.settle()
+
+    assert desk.sent.empty()
+
+
+async def test_a_flood_of_pings_is_echoed_up_to_the_bound(desk: Desk) -> None:
+    blocked = asyncio.Event()
+
+    async def send(_: object) -> None:
+        await blocked.wait()
+
+    desk.connection.send.side_effect = send
+    for number in range(MAX_PENDING_OFFERS + 5):
+        desk.desk.take_notice(
+            Notice(content=encode(Ping(session="s")), client_id=f"ping-{number}")
+        )
+        await desk.settle()
+
+    assert desk.connection.send.call_count == MAX_PENDING_OFFERS

@@ -1,0 +1,152 @@
+"""A channel's master hears the Alexa skill's notices, by the service's clock."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from unittest.mock import AsyncMock
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+from homeassistant.util import dt as dt_util
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.kinesis_webrtc import master_check
+from custom_components.kinesis_webrtc.alexa import (
+    End,
+    OfferTerms,
+    Ping,
+    encode,
+    encode_terms,
+)
+from custom_components.kinesis_webrtc.peer import Connected, EndReason
+from custom_components.kinesis_webrtc.signaling import (
+    Message,
+    Notice,
+    SdpAnswer,
+    SdpOffer,
+)
+
+from .conftest import channel_arn, make_entry, shared_camera_data
+from .masters import Master, patched_masters
+
+SESSION = "0123456789abcdef"
+SENDER = f"alexa-{SESSION}-1"
+
+
+@pytest.fixture
+async def master(
+    hass: HomeAssistant, mock_client: AsyncMock, camera: er.RegistryEntry
+) -> AsyncGenerator[Master]:
+    with patched_masters() as masters:
+        entry: MockConfigEntry = make_entry(
+            shared_camera_data(camera.id, "ha-front-door")
+        )
+        entry.add_to_hass(hass)
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await hass.async_block_till_done()
+        yield masters[channel_arn("ha-front-door")]
+
+
+def offer(deadline: float) -> SdpOffer:
+    terms = OfferTerms(deadline=deadline, session=SESSION)
+    return SdpOffer(sdp="offer", sender_client_id=SENDER, extra=encode_terms(terms))
+
+
+async def settle() -> None:
+    """Let every task that can go on go on."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def next_sent(master: Master) -> Message:
+    """Return what the master sends first."""
+    await settle()
+    message: Message = master.connection.send.mock_calls[0].args[0]
+    return message
+
+
+def last_event(hass: HomeAssistant) -> dict[str, object]:
+    state = hass.states.get("event.front_door_session")
+    assert state is not None
+    return dict(state.attributes)
+
+
+async def test_echoes_a_ping(hass: HomeAssistant, master: Master) -> None:
+    ping = Notice(content=encode(Ping(session=SESSION)), client_id="alexa-ping")
+    master.deliver(ping)
+
+    assert await next_sent(master) == ping
+
+
+async def test_the_end_of_a_session_ends_its_view(
+    hass: HomeAssistant, master: Master
+) -> None:
+    master.deliver(offer(dt_util.utcnow().timestamp() + 4))
+    await next_sent(master)
+    master.on_event(Connected(viewer_id=SENDER))
+    master.deliver(Notice(content=encode(End(session=SESSION)), client_id="alexa-end"))
+    await settle()
+    await hass.async_block_till_done()
+
+    master.peer.close.assert_called_once_with(SENDER, EndReason.VIEWER_CLOSED)
+    assert last_event(hass)["reason"] == "viewer_closed"
+    viewers = hass.states.get("sensor.front_door_viewers")
+    assert viewers is not None
+    assert viewers.state == "0"
+
+
+async def test_a_stale_offer_shows_in_the_session_event(
+    hass: HomeAssistant, master: Master
+) -> None:
+    master.deliver(offer(dt_util.utcnow().timestamp() - 1))
+    assert isinstance(await next_sent(master), Notice)
+    await hass.async_block_till_done()
+
+    assert last_event(hass)["reason"] == "stale"
+    assert last_event(hass)["viewer"] == SENDER
+    assert not master.peer.answer.called
+
+
+@pytest.mark.parametrize(
+    ("offset", "is_answered"),
+    [(timedelta(seconds=-30), True), (timedelta(seconds=-1.5), False)],
+)
+async def test_a_deadline_is_held_by_the_services_clock(
+    hass: HomeAssistant,
+    mock_client: AsyncMock,
+    master: Master,
+    offset: timedelta,
+    is_answered: bool,
+) -> None:
+    """A Date header is cut to seconds: less than two say nothing."""
+    mock_client.clock.offset = offset
+    master.deliver(offer(dt_util.utcnow().timestamp() - 0.5))
+
+    assert isinstance(await next_sent(master), SdpAnswer) is is_answered
+
+
+async def test_a_master_that_does_not_hear_itself_connects_anew(
+    hass: HomeAssistant,
+    mock_client: AsyncMock,
+    master: Master,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(master_check, "SETTLE", 0.01)
+    mock_client.send_alexa_offer.side_effect = None
+    mock_client.send_alexa_offer.return_value = None
+    again = asyncio.Event()
+    run = master.connection.run.side_effect
+
+    async def run_again() -> None:
+        again.set()
+        await run()
+
+    master.connection.run.side_effect = run_again
+    master.connect()
+
+    async with asyncio.timeout(5):
+        await again.wait()
+
+    assert master.connection.run.call_count == 2
+    assert mock_client.send_alexa_offer.call_count == 2
