@@ -1,6 +1,5 @@
 """A browser views the channel by AWS's own JS SDK, with trickle ICE."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -10,7 +9,6 @@ import pytest_asyncio
 
 from tests.system import browser, require
 
-from .harness.alexa_lambda import boto3_session
 from .harness.browser import take_pictures, viewer_page
 from .harness.camera import RtspCamera
 from .harness.emulator import Emulator
@@ -18,6 +16,7 @@ from .harness.home_assistant import HomeAssistant
 from .harness.pattern import read
 from .harness.pictures import assert_moving
 from .harness.scenario import SharedCamera
+from .harness.sdk import sdk_options
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -28,49 +27,9 @@ async def page() -> AsyncIterator[Page]:
 
 
 async def viewer_options(emulator: Emulator) -> dict[str, Any]:
-    """Ask the service, as AWS's sample page does, for what its SDK has to be given."""
     arn = (await emulator.only_channel())["ChannelARN"]
-    verify = str(emulator.certificate)
-
-    def fetch() -> tuple[dict[str, str], list[dict[str, Any]]]:
-        session = boto3_session(emulator.viewer)
-        video = session.client("kinesisvideo", endpoint_url=emulator.url, verify=verify)
-        answer = video.get_signaling_channel_endpoint(
-            ChannelARN=arn,
-            SingleMasterChannelEndpointConfiguration={
-                "Protocols": ["WSS", "HTTPS"],
-                "Role": "VIEWER",
-            },
-        )
-        endpoints: dict[str, str] = {
-            one["Protocol"]: one["ResourceEndpoint"]
-            for one in answer["ResourceEndpointList"]
-        }
-        signaling = session.client(
-            "kinesis-video-signaling", endpoint_url=endpoints["HTTPS"], verify=verify
-        )
-        servers = signaling.get_ice_server_config(ChannelARN=arn)["IceServerList"]
-        return endpoints, [
-            {
-                "urls": server["Uris"],
-                "username": server["Username"],
-                "credential": server["Password"],
-            }
-            for server in servers
-        ]
-
-    endpoints, servers = await asyncio.to_thread(fetch)
-    return {
-        "channelArn": arn,
-        "endpoint": endpoints["WSS"],
-        "clientId": uuid4().hex,
-        "region": emulator.viewer.region,
-        "credentials": {
-            "accessKeyId": emulator.viewer.access_key_id,
-            "secretAccessKey": emulator.viewer.secret_access_key,
-        },
-        "iceServers": servers,
-    }
+    options = await sdk_options(emulator, emulator.viewer, arn, "VIEWER")
+    return {**options, "clientId": uuid4().hex}
 
 
 async def test_a_browser_sees_the_camera(

@@ -1,4 +1,4 @@
-"""A headless Chromium with a page that views a channel by AWS's own SDK."""
+"""A headless Chromium: pages with AWS's own SDK, and Home Assistant's frontend."""
 
 import base64
 from collections.abc import AsyncIterator
@@ -12,13 +12,13 @@ from typing import Any
 
 from aiohttp import web
 import numpy as np
-from playwright.async_api import ElementHandle, Page, async_playwright
+from playwright.async_api import Browser, ElementHandle, Page, async_playwright
 
 from .home_assistant import PASSWORD, REPOSITORY, USERNAME
 from .pattern import Picture
 
 NODE_MODULES = REPOSITORY / ".dev" / "node" / "node_modules"
-PAGE = Path(__file__).parents[1] / "browser"
+PAGES = Path(__file__).parents[1] / "browser"
 
 _FLAGS = [
     "--autoplay-policy=no-user-gesture-required",
@@ -27,19 +27,19 @@ _FLAGS = [
 ]
 
 
-def bundle(folder: Path) -> None:
-    """Put the page and its script, bundled with the SDK, into a folder."""
-    shutil.copy(PAGE / "viewer.html", folder / "index.html")
+def bundle(folder: Path, name: str) -> None:
+    """Put a page and its script, bundled with the SDK, into a folder."""
+    shutil.copy(PAGES / f"{name}.html", folder / "index.html")
     subprocess.run(
         [
             NODE_MODULES / ".bin" / "esbuild",
-            PAGE / "viewer.js",
+            PAGES / f"{name}.js",
             "--bundle",
             "--format=iife",
             "--log-level=warning",
             # The SDK's dependencies expect Node's process object.
             "--banner:js=globalThis.process = { env: {} };",
-            f"--outfile={folder / 'viewer.bundle.js'}",
+            f"--outfile={folder / f'{name}.bundle.js'}",
         ],
         check=True,
         env={**os.environ, "NODE_PATH": str(NODE_MODULES)},
@@ -47,10 +47,21 @@ def bundle(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def viewer_page(chromium: str) -> AsyncIterator[Page]:
-    """Give the page, served on loopback, which counts as a secure origin."""
-    with tempfile.TemporaryDirectory(prefix="viewer-") as folder:
-        bundle(Path(folder))
+async def chromium_browser(chromium: str) -> AsyncIterator[Browser]:
+    """Give a browser without a page."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium, args=_FLAGS
+        )
+        yield browser
+        await browser.close()
+
+
+@asynccontextmanager
+async def sdk_page(browser: Browser, name: str) -> AsyncIterator[Page]:
+    """Give a page with the SDK, served on loopback, which counts as a secure origin."""
+    with tempfile.TemporaryDirectory(prefix=f"{name}-") as folder:
+        bundle(Path(folder), name)
         application = web.Application()
         application.router.add_static("/", folder)
         runner = web.AppRunner(application)
@@ -59,34 +70,41 @@ async def viewer_page(chromium: str) -> AsyncIterator[Page]:
         await site.start()
         host, port = runner.addresses[0][:2]
         try:
-            async with async_playwright() as playwright:
-                browser = await playwright.chromium.launch(
-                    executable_path=chromium, args=_FLAGS
-                )
-                # The service's certificate is made by the test itself.
-                page = await browser.new_page(ignore_https_errors=True)
-                await page.goto(f"http://{host}:{port}/index.html")
-                yield page
-                await browser.close()
+            # The service's certificate is made by the test itself.
+            page = await browser.new_page(ignore_https_errors=True)
+            await page.goto(f"http://{host}:{port}/index.html")
+            yield page
+            await page.close()
         finally:
             await runner.cleanup()
 
 
 @asynccontextmanager
+async def viewer_page(chromium: str) -> AsyncIterator[Page]:
+    """Give the page that views a channel, in a browser of its own."""
+    async with (
+        chromium_browser(chromium) as browser,
+        sdk_page(browser, "viewer") as page,
+    ):
+        yield page
+
+
+@asynccontextmanager
 async def frontend_page(chromium: str, url: str) -> AsyncIterator[Page]:
     """Give Home Assistant's frontend with its user logged in."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=chromium, args=_FLAGS
-        )
+    async with chromium_browser(chromium) as browser:
         page = await browser.new_page(viewport={"width": 1280, "height": 800})
-        await page.goto(url)
-        await page.locator("input[name=username]").fill(USERNAME)
-        await page.locator("input[name=password]").fill(PASSWORD)
-        await page.keyboard.press("Enter")
-        await page.locator("home-assistant-main").wait_for(timeout=30_000)
+        await log_in(page, url)
         yield page
-        await browser.close()
+
+
+async def log_in(page: Page, url: str) -> None:
+    """Log the user in by the form."""
+    await page.goto(url)
+    await page.locator("input[name=username]").fill(USERNAME)
+    await page.locator("input[name=password]").fill(PASSWORD)
+    await page.keyboard.press("Enter")
+    await page.locator("home-assistant-main").wait_for(timeout=30_000)
 
 
 # The next pictures that a video shows, small, as RGBA in base64.

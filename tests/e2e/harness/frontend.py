@@ -1,0 +1,176 @@
+"""Home Assistant's own frontend in Chromium, used as a person would."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from playwright.async_api import Browser, ElementHandle, Locator, Page
+
+from .browser import log_in, take_pictures
+from .home_assistant import REPOSITORY
+from .pattern import Reading, read
+
+SCREENSHOTS = REPOSITORY / ".dev" / "screenshots"
+
+# Keeps the page's peer connections, their offers' time and that of the first frame that a
+# video shows after it got a stream.
+_WATCH = """(() => {
+  const policy = POLICY;
+  const view = (window.view = { peers: [] });
+  const Native = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Native {
+    constructor(configuration) {
+      super({ ...configuration, iceTransportPolicy: policy });
+      view.peers.push(this);
+    }
+    createOffer(...options) {
+      view.offered = performance.now();
+      return super.createOffer(...options);
+    }
+  };
+  const source = Object.getOwnPropertyDescriptor(HTMLMediaElement.prototype, "srcObject");
+  Object.defineProperty(HTMLMediaElement.prototype, "srcObject", {
+    ...source,
+    set(stream) {
+      source.set.call(this, stream);
+      if (stream) {
+        this.requestVideoFrameCallback((now) => { view.shown = now; });
+      }
+    },
+  });
+})();"""
+
+# The frontend's players are in shadow trees, and it may begin anew before it settles on
+# one: so the video is looked up each time.
+_PLAYING = """(seconds) => {
+  const find = (root) => {
+    for (const element of root.querySelectorAll("*")) {
+      const found = element.tagName === "VIDEO" ? element
+        : element.shadowRoot && find(element.shadowRoot);
+      if (found) return found;
+    }
+    return null;
+  };
+  const video = find(document);
+  return video && video.videoWidth > 0 && video.currentTime > seconds && video;
+}"""
+
+_SELECTED_PAIR = """async () => {
+  const peer = view.peers.findLast((one) => one.connectionState === "connected");
+  const statistics = await peer.getStats();
+  const transport = [...statistics.values()].find((one) => one.type === "transport");
+  const pair = statistics.get(transport.selectedCandidatePairId);
+  const type = (id) => statistics.get(id).candidateType;
+  return [type(pair.localCandidateId), type(pair.remoteCandidateId)];
+}"""
+
+
+class Frontend:
+    """A browser of its own on Home Assistant: cookies and log-in are not shared."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self._url = url
+
+    async def open(self, path: str) -> None:
+        """Load a page of the frontend."""
+        await self.page.goto(f"{self._url}{path}")
+
+    async def open_more_info(self, entity_id: str) -> None:
+        """Load the page with the details of an entity, where its video plays."""
+        await self.open(f"/?more-info-entity-id={entity_id}")
+
+    async def playing_video(
+        self, *, seconds: float = 0.5, timeout: float = 20
+    ) -> ElementHandle:
+        """Return the video as soon as so many seconds of it have been shown."""
+        video = await self.page.wait_for_function(
+            _PLAYING, arg=seconds, timeout=timeout * 1000
+        )
+        element = video.as_element()
+        assert element
+        return element
+
+    async def readings(self, count: int) -> list[Reading]:
+        """Return what the next pictures say; one that cannot be read fails."""
+        video = await self.playing_video()
+        pictures = await take_pictures(self.page, count, of=video)
+        readings = [read(picture) for _, picture in pictures]
+        assert None not in readings, readings
+        return [reading for reading in readings if reading]
+
+    async def selected_pair(self) -> list[str]:
+        """Return the candidate types, local and remote, that the video comes over."""
+        types: list[str] = await self.page.evaluate(_SELECTED_PAIR)
+        return types
+
+    async def first_frame_ms(self) -> float:
+        """Return the time from the last offer to the first frame shown of its video."""
+        await self.page.wait_for_function("view.shown > view.offered", timeout=20_000)
+        passed: float = await self.page.evaluate("view.shown - view.offered")
+        return passed
+
+    async def screenshot(self, name: str) -> None:
+        """Keep what the browser shows."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        await self.page.screenshot(
+            path=SCREENSHOTS / f"{name}.png", animations="disabled"
+        )
+
+
+@asynccontextmanager
+async def frontend(
+    browser: Browser, url: str, *, relay_only: bool = False
+) -> AsyncIterator[Frontend]:
+    """Give a browser in which the user has logged in."""
+    options: dict[str, Any] = {"viewport": {"width": 1000, "height": 720}}
+    context = await browser.new_context(**options)
+    await context.add_init_script(
+        _WATCH.replace("POLICY", '"relay"' if relay_only else '"all"')
+    )
+    try:
+        page = await context.new_page()
+        await log_in(page, url)
+        yield Frontend(page, url)
+    finally:
+        await context.close()
+
+
+class FlowDialog:
+    """The dialog of a config flow."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._dialog = page.locator("dialog-data-entry-flow")
+
+    def says(self, text: str) -> Locator:
+        """Return the place where the dialog shows a text."""
+        return self._dialog.get_by_text(text)
+
+    async def choose(self, label: str, choice: str) -> None:
+        """Search a dropdown for a choice and take the first found, or add it."""
+        field = self._dialog.locator("ha-picker-field").filter(has_text=label)
+        await field.click()
+        search = self._page.locator("ha-picker-combo-box input")
+        await search.fill(choice)
+        await (
+            self._page.locator("ha-combo-box-item")
+            .filter(has_text=choice)
+            .first.click()
+        )
+
+    async def type(self, name: str, value: str) -> None:
+        """Fill a text field."""
+        await self._dialog.locator(f"input[name={name}]").fill(value)
+
+    async def submit(self) -> None:
+        """Send the form."""
+        await self._dialog.get_by_role("button", name="Submit").click()
+
+    async def finish(self) -> None:
+        """Leave the dialog, which says that all went well."""
+        await self.says("Success").wait_for()
+        await self._dialog.get_by_role("button", name="Finish").click()
+        await self._dialog.get_by_role("button", name="Finish").wait_for(
+            state="detached"
+        )
