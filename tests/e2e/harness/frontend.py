@@ -125,13 +125,19 @@ async def frontend(
     """Give a browser in which the user has logged in."""
     options: dict[str, Any] = {"viewport": {"width": 1000, "height": 720}}
     context = await browser.new_context(**options)
+    context.set_default_timeout(15_000)
     await context.add_init_script(
         _WATCH.replace("POLICY", '"relay"' if relay_only else '"all"')
     )
     try:
         page = await context.new_page()
         await log_in(page, url)
-        yield Frontend(page, url)
+        person = Frontend(page, url)
+        try:
+            yield person
+        except Exception:
+            await person.screenshot("failure")
+            raise
     finally:
         await context.close()
 
@@ -151,13 +157,11 @@ class FlowDialog:
         """Search a dropdown for a choice and take the first found, or add it."""
         field = self._dialog.locator("ha-picker-field").filter(has_text=label)
         await field.click()
-        search = self._page.locator("ha-picker-combo-box input")
-        await search.fill(choice)
-        await (
-            self._page.locator("ha-combo-box-item")
-            .filter(has_text=choice)
-            .first.click()
-        )
+        box = self._page.locator("ha-picker-combo-box")
+        await box.locator("input").fill(choice)
+        await box.locator("ha-combo-box-item").filter(has_text=choice).first.click()
+        # It gives the form its value while it closes.
+        await box.wait_for(state="detached")
 
     async def type(self, name: str, value: str) -> None:
         """Fill a text field."""
