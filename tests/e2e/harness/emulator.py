@@ -16,19 +16,25 @@ from .home_assistant import REPOSITORY
 from .process import Process
 from .scenario import Account
 
-# What Alexa's Lambda needs, as in AWS's own sample.
+# What Alexa's Lambda needs: as in AWS's own sample, and to find the cameras by itself.
 LAMBDA_POLICY: Mapping[str, object] = {
     "Version": "2012-10-17",
     "Statement": [
         {
             "Effect": "Allow",
+            "Action": "kinesisvideo:ListSignalingChannels",
+            "Resource": "*",
+        },
+        {
+            "Effect": "Allow",
             "Action": [
                 "kinesisvideo:DescribeSignalingChannel",
+                "kinesisvideo:ListTagsForResource",
                 "kinesisvideo:GetSignalingChannelEndpoint",
                 "kinesisvideo:SendAlexaOfferToMaster",
             ],
             "Resource": "arn:aws:kinesisvideo:*:*:channel/*/*",
-        }
+        },
     ],
 }
 
