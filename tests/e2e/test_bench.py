@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.system import require
+from tests.system import browser, require
 
 from .harness.home_assistant import REPOSITORY
 from .harness.process import Process
@@ -26,3 +26,19 @@ async def test_answers_and_first_frames_are_in_time() -> None:
     assert answers["stun_turn"]["p50"] < 150
     assert answers["silent_servers"]["max"] < 1500
     assert result["first_frame_ms"]["max"] < 3000
+
+
+@pytest.mark.timeout(240)
+async def test_browsers_show_the_first_frame_in_time() -> None:
+    browser()
+    require("turnserver", "gi:GstRtspServer", "gst:rtph264pay", "gst:h264parse")
+    require("node:amazon-kinesis-video-streams-webrtc", "node:esbuild")
+    async with Process([BENCH, "view", "--views=1"]) as bench:
+        assert await bench.wait(timeout=200) == 0, bench.failure("failed")
+    times = json.loads(bench.lines[-1])["first_frame_ms"]
+    assert set(times) == {"shared", "remote"}
+    for cases in times.values():
+        assert set(cases) == {"direct", "relayed"}
+        for case in cases.values():
+            assert set(case) == {"p50", "p95"}
+            assert case["p95"] < 3000
