@@ -112,6 +112,7 @@ class MasterCheck:
             if not echoed:
                 await self._async_recover()
                 break
+            _LOGGER.debug("The master of %s hears itself", self._key.name)
             if await self._changes_within(INTERVAL):
                 break
             if self._failures:

@@ -100,6 +100,25 @@ async def test_a_speaker_and_a_motion_sensor_are_declared(
         assert ("Alexa.MotionSensor" in declared) is is_duplex
 
 
+async def test_tags_come_in_pages(skill: Skill, emulator: KvsEmulator) -> None:
+    emulator.limits.tags_page = 1
+    add(emulator, "ha-front-door", kind="doorbell", duplex="true")
+
+    door = (await found(skill))["ha-front-door"]
+
+    assert door["friendlyName"] == "Front door"
+    assert "Alexa.DoorbellEventSource" in interfaces(door)
+
+
+async def test_a_channel_that_is_being_deleted_is_passed_over(
+    skill: Skill, emulator: KvsEmulator
+) -> None:
+    add(emulator, "ha-front-door")
+    emulator.state.channels.delete(emulator.channel("ha-front-door"), None, delay=60)
+
+    assert await found(skill) == {}
+
+
 async def test_a_changed_name_is_told_at_once(
     skill: Skill, emulator: KvsEmulator
 ) -> None:
@@ -134,6 +153,8 @@ async def test_450_cameras_are_found_in_time(
         )
 
     assert max(times) < 5
+    # 250 channels are a page.
+    assert emulator.journal.calls["ListSignalingChannels"] == 8
     # Names of channels stand in for what could not be read in time.
     assert 0 < named[0] < named[1] <= named[2]
     assert named[-1] == 450

@@ -158,6 +158,12 @@ async def test_alexa_shows_the_camera_until_the_view_is_closed(
     await camera.wait_until_idle()
 
 
+async def test_the_master_hears_itself(
+    home: HomeAssistant, shared: SharedCamera
+) -> None:
+    await home.wait_for_line("The master of ha-front-door hears itself")
+
+
 async def test_two_echos_see_the_camera_at_once(
     home: HomeAssistant,
     shared: SharedCamera,

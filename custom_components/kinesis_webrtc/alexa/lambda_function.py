@@ -535,7 +535,7 @@ class Backend:
             "ComparisonOperator": "BEGINS_WITH",
             "ComparisonValue": self._name_prefix,
         }
-        params: dict[str, Any] = {"ChannelNameCondition": condition}
+        params: dict[str, Any] = {"ChannelNameCondition": condition, "MaxResults": 250}
         arns: dict[str, str] = {}
         while True:
             response = self._client("kinesisvideo").list_signaling_channels(**params)
