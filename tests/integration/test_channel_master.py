@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from datetime import timedelta
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, create_autospec
 
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import entity_registry as er, issue_registry as ir
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -19,15 +20,23 @@ from custom_components.kinesis_webrtc.alexa import (
     encode,
     encode_terms,
 )
-from custom_components.kinesis_webrtc.peer import Connected, EndReason
+from custom_components.kinesis_webrtc.channel_master import ChannelMaster
+from custom_components.kinesis_webrtc.const import DOMAIN
+from custom_components.kinesis_webrtc.peer import Connected, EndReason, MasterPeer
 from custom_components.kinesis_webrtc.signaling import (
+    Credentials,
+    IceServer,
     Message,
     Notice,
+    Role,
     SdpAnswer,
     SdpOffer,
+    SignalingClient,
+    SignalingConnection,
 )
+from tests.emulator import DEFAULT_USER, KvsEmulator, Limits
 
-from .conftest import channel_arn, make_entry, shared_camera_data
+from .conftest import REGION, channel_arn, make_entry, shared_camera_data
 from .masters import Master, patched_masters
 
 SESSION = "0123456789abcdef"
@@ -150,3 +159,71 @@ async def test_a_master_that_does_not_hear_itself_connects_anew(
 
     assert master.connection.run.call_count == 2
     assert mock_client.send_alexa_offer.call_count == 2
+
+
+# aiohttp leaves the timer of a closed websocket's heartbeat to run out.
+@pytest.mark.parametrize("expected_lingering_timers", [True])
+async def test_a_displaced_master_takes_its_channel_back_once(
+    hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch, socket_enabled: None
+) -> None:
+    """AWS may leave a displaced master's socket open, and just not deliver to it."""
+    monkeypatch.setattr(master_check, "SETTLE", 0.05)
+    monkeypatch.setattr(master_check, "INTERVAL", 0.3)
+    entry = make_entry()
+    entry.add_to_hass(hass)
+    limits = Limits(message_ttl_scale=0.02).without_rates()
+    async with KvsEmulator(region=REGION, limits=limits) as emulator:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", emulator.url)
+        channel = emulator.create_channel("ha-front-door", message_ttl=5)
+        client = SignalingClient(
+            region=REGION,
+            credentials=Credentials(
+                access_key_id=DEFAULT_USER.access_key_id,
+                secret_access_key=DEFAULT_USER.secret_access_key,
+            ),
+            execute=hass.async_add_executor_job,
+        )
+        changed = asyncio.Event()
+        master = ChannelMaster(
+            hass=hass,
+            entry=entry,
+            client=client,
+            channel_arn=channel.arn,
+            peer=create_autospec(MasterPeer, instance=True),
+            stun_server=IceServer(urls=("stun:127.0.0.1:3478",)),
+            on_changed=changed.set,
+            on_refused=lambda *_: None,
+        )
+        prepared = asyncio.get_running_loop().create_future()
+        prepared.set_result(None)
+        master.async_start(prepared=prepared)
+        ours = await emulator.wait_for_master("ha-front-door")
+        intruder = SignalingConnection(
+            client=client,
+            session=async_get_clientsession(hass),
+            channel_arn=channel.arn,
+            role=Role.MASTER,
+            on_message=lambda _: None,
+            on_state=lambda _: None,
+        )
+        task = asyncio.ensure_future(intruder.run())
+        await emulator.wait_for(
+            lambda: emulator.master("ha-front-door") not in (None, ours)
+        )
+        theirs = emulator.master("ha-front-door")
+
+        await emulator.wait_for(
+            lambda: emulator.master("ha-front-door") not in (None, theirs), 10
+        )
+
+        async with asyncio.timeout(5):
+            while not master.connected:
+                changed.clear()
+                await changed.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        await master.async_stop()
+        # Also what is given up is closed.
+        await emulator.wait_for(lambda: not emulator.connections("ha-front-door"))
+    issues = ir.async_get(hass).issues
+    assert not [key for key in issues if key[0] == DOMAIN]
