@@ -39,12 +39,12 @@ from .const import (
     CONF_STUN_SERVER,
     DOCUMENTATION_URL,
     DOMAIN,
-    REGIONS,
     SUBENTRY_TYPE_REMOTE_CHANNEL,
     SUBENTRY_TYPE_SHARED_CAMERA,
 )
 from .created_channels import CreatedChannels, async_get_created_channels
 from .errors import flow_errors
+from .regions import REGIONS, nearest_region
 from .remote_channel_flow import RemoteChannelFlow
 from .signaling import ClockSkewError, SignalingClient
 from .subentry_flow import SharedCameraFlow
@@ -139,7 +139,9 @@ class KinesisWebRTCConfigFlow(ConfigFlow, domain=DOMAIN):
                 return self.async_create_entry(
                     title=f"AWS {account} ({data[CONF_REGION]})", data=data
                 )
-        return self._show_form("user", _ACCOUNT_SCHEMA, user_input)
+        # Without one, Home Assistant's frontend chooses the first region of the list.
+        suggested = {CONF_REGION: nearest_region(self.hass.config.time_zone)}
+        return self._show_form("user", _ACCOUNT_SCHEMA, user_input or suggested)
 
     async def async_step_reauth(
         self,

@@ -34,27 +34,3 @@ TAG_CAMERA_NAME: Final = "kinesis_webrtc:camera_name"
 # Seconds, the least that the service takes: Alexa gives up on an offer after about
 # as long, so an offer that waits any longer is answered to nobody.
 MESSAGE_TTL: Final = 5
-
-# Offered in the form; a region that is not here can be typed in.
-REGIONS: Final = (
-    "af-south-1",
-    "ap-east-1",
-    "ap-northeast-1",
-    "ap-northeast-2",
-    "ap-south-1",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ap-southeast-5",
-    "ca-central-1",
-    "cn-north-1",
-    "eu-central-1",
-    "eu-south-2",
-    "eu-west-1",
-    "eu-west-2",
-    "eu-west-3",
-    "me-south-1",
-    "sa-east-1",
-    "us-east-1",
-    "us-east-2",
-    "us-west-2",
-)

@@ -18,6 +18,7 @@ from custom_components.kinesis_webrtc.const import (
     CONF_STUN_SERVER,
     DOMAIN,
 )
+from custom_components.kinesis_webrtc.regions import REGIONS
 from custom_components.kinesis_webrtc.signaling import (
     CannotConnectError,
     ClientLimitExceededError,
@@ -113,6 +114,27 @@ async def test_what_is_pasted_with_blanks_is_taken_without(hass: HomeAssistant) 
         **KEYS,
         CONF_SESSION_TOKEN: "token",
     }
+
+
+@pytest.mark.parametrize(
+    ("time_zone", "region"),
+    [
+        ("Europe/Vienna", "eu-west-1"),
+        ("Asia/Tokyo", "ap-northeast-1"),
+        ("America/Chicago", "us-east-1"),
+        ("UTC", "us-east-1"),
+    ],
+)
+async def test_the_nearest_region_is_suggested(
+    hass: HomeAssistant, time_zone: str, region: str
+) -> None:
+    hass.config.time_zone = time_zone
+    result = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_USER}
+    )
+    (field,) = (key for key in result["data_schema"].schema if key == CONF_REGION)
+    assert field.description == {"suggested_value": region}
+    assert region in REGIONS
 
 
 @pytest.mark.parametrize(
