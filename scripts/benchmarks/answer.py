@@ -16,6 +16,7 @@ import argparse
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 import json
 import os
 import socket
@@ -114,6 +115,7 @@ class Master:
                 connection=connection,
                 ice_servers=lambda: self.ice_servers,
                 on_refused=self._on_refused,
+                now=lambda: datetime.now(UTC),
             )
             running = asyncio.create_task(connection.run())
             try:

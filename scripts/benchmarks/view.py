@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 import json
 from pathlib import Path
 import tempfile
+from typing import Any
 from uuid import uuid4
 
 from playwright.async_api import Browser
@@ -80,9 +81,9 @@ async def view_remote(home: HomeAssistant, shared: SharedCamera, arn: str) -> No
     await home.client.wait_for_state(REMOTE, "idle")
 
 
-async def measure(options: argparse.Namespace) -> dict[str, dict[str, object]]:
+async def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Run all cases."""
-    results: dict[str, dict[str, object]] = {"shared": {}, "remote": {}}
+    results: dict[str, dict[str, dict[str, float]]] = {"shared": {}, "remote": {}}
     async with (
         Coturn(secret=uuid4().hex) as coturn,
         Emulator(coturn=coturn, viewing=True) as emulator,

@@ -90,12 +90,12 @@ async def share_a_camera(person: Frontend) -> None:
     await person.open("/config/integrations/integration/kinesis_webrtc")
     await page.get_by_role("button", name="Share a camera").click()
     await dialog.choose("Select an entity", "Front door")
+    await person.screenshot("flow-share")
     await dialog.choose("Signaling channel", "not a channel")
     await dialog.submit()
     await dialog.says("This is neither the name nor the ARN").wait_for()
     await person.screenshot("flow-share-wrong-channel")
     await dialog.choose("Signaling channel", "Create a new one")
-    await person.screenshot("flow-share")
     await dialog.submit()
     await dialog.finish()
 

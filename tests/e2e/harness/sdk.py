@@ -1,7 +1,7 @@
 """What AWS's own JS SDK needs in a page of Chromium, and a camera made of it."""
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 from playwright.async_api import Page
 
@@ -46,7 +46,10 @@ async def add_device(emulator: Emulator) -> None:
 
 
 async def sdk_options(
-    emulator: Emulator, account: Account, channel_arn: str, role: str
+    emulator: Emulator,
+    account: Account,
+    channel_arn: str,
+    role: Literal["MASTER", "VIEWER"],
 ) -> dict[str, Any]:
     """Ask the service, as AWS's sample pages do, for what the SDK has to be given."""
     verify = str(emulator.certificate)
