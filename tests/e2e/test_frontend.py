@@ -166,6 +166,19 @@ async def test_two_browsers_watch_one_channel(
         await dashboard.screenshot("remote-dashboard")
 
 
+async def test_a_view_goes_on_after_an_ice_restart(
+    house: HomeAssistant, chromium: Browser, direct: SdkMaster
+) -> None:
+    async with frontend(chromium, house.url) as viewer:
+        await viewer.open_more_info(CAMERA)
+        await assert_sees(viewer)
+        before = await direct.viewers()
+        await viewer.page.evaluate("view.peers.at(-1).restartIce()")
+        # The frontend makes a new offer of it, which is a new view for the master.
+        await direct.wait_for_another(before)
+        await assert_sees(viewer)
+
+
 async def test_a_master_that_is_away_is_named_and_seen_when_it_is_back(
     house: HomeAssistant, chromium: Browser, master: SdkMaster
 ) -> None:

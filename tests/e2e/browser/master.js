@@ -123,6 +123,9 @@ window.disconnectMaster = () => {
   peers.clear();
 };
 
+window.connectedViewers = () =>
+  [...peers.keys()].filter((one) => peers.get(one).connectionState === "connected");
+
 window.masterReport = async () => {
   const viewers = [];
   for (const peer of peers.values()) {

@@ -123,6 +123,18 @@ class SdkMaster:
         """Leave the channel and hang up on all viewers."""
         await self._page.evaluate("disconnectMaster()")
 
+    async def viewers(self) -> list[str]:
+        """Return the client ids of those who are connected, in the order of offers."""
+        viewers: list[str] = await self._page.evaluate("connectedViewers()")
+        return viewers
+
+    async def wait_for_another(self, viewers: list[str]) -> None:
+        """Wait until a viewer is connected who was not there before."""
+        await self._page.wait_for_function(
+            "before => connectedViewers().some(one => !before.includes(one))",
+            arg=viewers,
+        )
+
     async def report(self) -> dict[str, Any]:
         """Return the viewers' states, codecs and candidate types, and all errors."""
         report: dict[str, Any] = await self._page.evaluate("masterReport()")
