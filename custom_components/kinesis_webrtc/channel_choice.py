@@ -19,7 +19,6 @@ from homeassistant.util import slugify
 
 from .const import (
     CHANNEL_NAME_PREFIX,
-    CONF_CHANNEL,
     CONF_REGION,
     MESSAGE_TTL,
     TAG_CAMERA_NAME,
@@ -36,7 +35,9 @@ from .signaling import (
     SignalingError,
 )
 
-CREATE_NEW: Final = "create_new"
+# In a list that takes typed values too, Home Assistant's frontend shows the value of what
+# was chosen, not its label. No channel has a name with blanks.
+CREATE_NEW: Final = "Create a new one"
 # With the prefix: ha-relay.
 RELAY_CHANNEL: Final = "relay"
 
@@ -218,7 +219,7 @@ def channel_selector(
     in_use = channels_in_use(hass, except_subentry_id=except_subentry_id)
     options = []
     if offer_new:
-        options.append(SelectOptionDict(value=CREATE_NEW, label="Create a new one"))
+        options.append(SelectOptionDict(value=CREATE_NEW, label=CREATE_NEW))
     options += [
         SelectOptionDict(value=channel.arn, label=channel.name)
         for channel in sorted(channels, key=lambda channel: channel.name)
@@ -230,7 +231,6 @@ def channel_selector(
             options=options,
             mode=SelectSelectorMode.DROPDOWN,
             custom_value=True,
-            translation_key=CONF_CHANNEL,
         )
     )
 

@@ -56,7 +56,7 @@ from .conftest import (
     shared_camera_data,
 )
 
-CREATE_NEW = "create_new"
+CREATE_NEW = "Create a new one"
 CAMERA = "camera.front_door"
 OTHER_ACCOUNT = "999999999999"
 

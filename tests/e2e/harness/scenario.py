@@ -90,7 +90,7 @@ async def share_camera(
     *,
     entry_id: str,
     camera: str,
-    channel: str = "create_new",
+    channel: str = "Create a new one",
 ) -> SharedCamera:
     """Share a camera on a new channel or on an existing one; wait for its master."""
     before = await _subentries(client, entry_id)
