@@ -44,9 +44,9 @@ class Subscription:
         self.dropped = 0
 
     @property
-    def has_waiting(self) -> bool:
-        """Whether `next` would return at once."""
-        return bool(self._units)
+    def waiting(self) -> AccessUnit | None:
+        """The picture that `next` would return at once, if there is one."""
+        return self._units[0] if self._units else None
 
     async def next(self) -> AccessUnit:
         """Return the next picture; the first one is a key picture.

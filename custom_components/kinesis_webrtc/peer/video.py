@@ -10,14 +10,17 @@ from aiortc.mediastreams import MediaStreamError
 import av
 
 from .feed import Subscription, SubscriptionEndedError
+from .h264 import AccessUnit
 from .reader import CLOCK_RATE
 
 _TIME_BASE = Fraction(1, CLOCK_RATE)
-# Pictures that have waited, as those that a joining viewer gets first, leave no faster
-# than this, in bits per second: one burst of them overflows the sockets on the way.
+# Pictures that have waited, as those that a joining viewer gets first, are sent at this
+# multiple of their own speed, and no faster than this many bits per second: one burst of
+# them overflows the sockets and the slow uplinks on the way.
+_CATCH_UP = 4
 _PACING_RATE = 25_000_000
 # In seconds; less than between two pictures of any live stream, which so never lags.
-_LONGEST_PAUSE = 0.012
+_LONGEST_PAUSE = 0.016
 
 
 class VideoTrack(MediaStreamTrack):
@@ -33,7 +36,8 @@ class VideoTrack(MediaStreamTrack):
         self._subscription = subscription
         self._on_key_frame: Callable[[], None] | None = on_key_frame
         self._handed_out = False
-        self._next_at = 0.0
+        self._last: AccessUnit | None = None
+        self._last_at = 0.0
 
     @override
     async def recv(self) -> av.Packet[Any]:
@@ -50,14 +54,18 @@ class VideoTrack(MediaStreamTrack):
         packet.pts = unit.timestamp
         packet.time_base = _TIME_BASE
         self._handed_out = True
-        pause = min(8 * len(unit.data) / _PACING_RATE, _LONGEST_PAUSE)
-        self._next_at = asyncio.get_running_loop().time() + pause
+        self._last, self._last_at = unit, asyncio.get_running_loop().time()
         return packet
 
     async def _pace(self) -> None:
         """Wait until the last picture may have left the machine, if another waits."""
-        if not self._subscription.has_waiting:
+        last, waiting = self._last, self._subscription.waiting
+        if last is None or waiting is None:
             return
-        pause = self._next_at - asyncio.get_running_loop().time()
-        if pause > 0:
-            await asyncio.sleep(pause)
+        pause = max(
+            (waiting.timestamp - last.timestamp) / CLOCK_RATE / _CATCH_UP,
+            8 * len(last.data) / _PACING_RATE,
+        )
+        passed = asyncio.get_running_loop().time() - self._last_at
+        if (left := min(pause, _LONGEST_PAUSE) - passed) > 0:
+            await asyncio.sleep(left)
