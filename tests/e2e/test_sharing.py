@@ -114,7 +114,8 @@ async def test_a_lost_connection_costs_no_picture(
         await view(alexa, camera)
         frames = await echo.frames()
         await echo.hang_up()
-    assert_pictures(frames, camera=camera.number)
+    # The second viewer's start and decoding take the processor from the first for a while.
+    assert_pictures(frames, camera=camera.number, longest_step=25)
     await home.client.wait_for_state(shared.viewers, "0")
 
 

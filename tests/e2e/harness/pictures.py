@@ -7,18 +7,18 @@ from .clip import FRAMES
 from .echo import Frames
 
 
-def assert_pictures(frames: Frames, *, camera: int) -> None:
+def assert_pictures(frames: Frames, *, camera: int, longest_step: int = 5) -> None:
     """Hold that all frames are the camera's, whole, and follow one another."""
     assert frames.damaged == 0
     assert frames.cameras == [camera]
     assert (frames.width, frames.height) == (1920, 1080)
-    assert_moving(frames.numbers)
+    assert_moving(frames.numbers, longest_step=longest_step)
 
 
 def assert_moving(numbers: Sequence[int | None], *, longest_step: int = 5) -> None:
     """Hold that every frame could be read and comes soon after the one before.
 
-    A browser on a busy machine shows what it can: give it a `longest_step` of more.
+    A viewer on a busy machine shows what it can: give it a `longest_step` of more.
     """
     read = [number for number in numbers if number is not None]
     assert len(read) == len(numbers), numbers
