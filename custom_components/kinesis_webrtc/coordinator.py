@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
@@ -19,28 +19,12 @@ from .relay import Relay
 from .remote_channel import RemoteChannel
 from .shared_camera import SharedCamera
 from .signaling import SignalingClient
+from .subentry_runtime import SubentryRuntime
 
 type KinesisWebRTCConfigEntry = ConfigEntry[AccountRuntime]
 
 
-class ChannelRuntime(Protocol):
-    """What runs for one subentry while its account is loaded."""
-
-    @callback
-    def async_start(self) -> None:
-        """Start in the background."""
-        ...
-
-    async def async_update(self) -> None:
-        """Follow the changed subentry."""
-        ...
-
-    async def async_stop(self) -> None:
-        """Stop, and leave nothing behind."""
-        ...
-
-
-class Roster[T: ChannelRuntime](dict[str, T]):
+class Roster[T: SubentryRuntime](dict[str, T]):
     """What runs for the subentries of one type, by subentry, and who is told of it."""
 
     def __init__(

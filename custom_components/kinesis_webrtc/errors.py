@@ -3,9 +3,6 @@
 import logging
 
 from homeassistant.exceptions import (
-    ConfigEntryAuthFailed,
-    ConfigEntryError,
-    ConfigEntryNotReady,
     HomeAssistantError,
     ServiceValidationError,
 )
@@ -84,27 +81,6 @@ def as_home_assistant_error(err: SignalingError) -> HomeAssistantError:
 def as_view_error(reason: RefusalReason | EndReason) -> HomeAssistantError:
     """Return the translated error that tells a viewer why there is no picture."""
     return HomeAssistantError(translation_domain=DOMAIN, translation_key=str(reason))
-
-
-def as_setup_error(
-    err: SignalingError,
-) -> ConfigEntryAuthFailed | ConfigEntryNotReady | ConfigEntryError:
-    """Return the translated error that ends the set-up of an entry.
-
-    A missing IAM permission is tried again: it is mended in AWS, not here.
-    """
-    kind: type[ConfigEntryAuthFailed | ConfigEntryNotReady | ConfigEntryError]
-    if isinstance(err, InvalidCredentialsError | ExpiredTokenError):
-        kind = ConfigEntryAuthFailed
-    elif isinstance(err, UnsupportedRegionError):
-        kind = ConfigEntryError
-    else:
-        kind = ConfigEntryNotReady
-    return kind(
-        translation_domain=DOMAIN,
-        translation_key=err.key,
-        translation_placeholders=_placeholders(err),
-    )
 
 
 def _placeholders(err: SignalingError) -> dict[str, str]:

@@ -1,13 +1,12 @@
 """A signaling channel whose master is elsewhere: a camera that Home Assistant views."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import logging
-from typing import Final
+from typing import Any, Final, override
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
 from .account import async_handle_refusal
@@ -28,6 +27,7 @@ from .signaling import (
     SignalingError,
     UnsupportedRegionError,
 )
+from .subentry_runtime import SubentryRuntime
 from .viewer_session import ViewerCallbacks, ViewerSession
 
 _LOGGER = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ _FATAL: Final = (
 )
 
 
-class RemoteChannel:
+class RemoteChannel(SubentryRuntime):
     """Viewers of one channel, and what they find ready when they come.
 
     The ICE servers are kept fetched, and with them the channel's endpoints, so that
@@ -65,16 +65,11 @@ class RemoteChannel:
         stun_url: str,
     ) -> None:
         """Bind a subentry's channel; nothing is started."""
-        self.subentry = subentry
+        super().__init__(hass=hass, entry=entry, subentry=subentry)
         self.available = True
-        self._title = subentry.title
-        self._data = subentry.data
-        self._hass = hass
-        self._entry = entry
         self._client = client
         self._stun_server = IceServer(urls=(stun_url,))
         self._task: asyncio.Task[None] | None = None
-        self._listeners: set[Callable[[], None]] = set()
         self._sessions: dict[str, ViewerSession] = {}
         self._bind()
 
@@ -96,18 +91,14 @@ class RemoteChannel:
         return (self._stun_server, *self._ice_servers.servers)
 
     @callback
-    def async_add_listener(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call back at each change of the state that entities show."""
-        self._listeners.add(listener)
-        return lambda: self._listeners.discard(listener)
-
-    @callback
+    @override
     def async_start(self) -> None:
         """Keep endpoints and ICE servers ready, in the background."""
         self._task = self._entry.async_create_background_task(
             self._hass, self._ice_servers.run(), f"{DOMAIN} viewer"
         )
 
+    @override
     async def async_stop(self) -> None:
         """End every view's signaling."""
         if self._task is not None:
@@ -118,22 +109,12 @@ class RemoteChannel:
         sessions = list(self._sessions.values())
         await asyncio.gather(*(session.async_close() for session in sessions))
 
-    async def async_update(self) -> None:
-        """Follow the changed subentry, and touch only what the change is about.
-
-        Home Assistant changes a subentry in place.
-        """
-        if self.subentry.title != self._title:
-            self._title = self.subentry.title
-            self._async_rename_device()
-        if self.subentry.data == self._data:
-            return
-        self._data = self.subentry.data
+    @override
+    async def _async_follow(self, old: Mapping[str, Any]) -> None:
         await self.async_stop()
         self.available = True
         self._bind()
         self.async_start()
-        self._async_changed()
 
     async def async_answer(
         self,
@@ -195,19 +176,3 @@ class RemoteChannel:
         if error is not None:
             _LOGGER.warning("%s cannot be viewed: %s", self.subentry.title, error)
         self._async_changed()
-
-    @callback
-    def _async_changed(self) -> None:
-        """Let the entities write their state."""
-        for listener in list(self._listeners):
-            listener()
-
-    @callback
-    def _async_rename_device(self) -> None:
-        """Give the device the subentry's new title."""
-        registry = dr.async_get(self._hass)
-        device = registry.async_get_device_by_identifier(
-            (DOMAIN, self.subentry.subentry_id), self._entry.entry_id
-        )
-        if device is not None:
-            registry.async_update_device(device.id, name=self.subentry.title)

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 import logging
+from typing import Any, override
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers import device_registry as dr
 
 from .camera_source import CameraSource
 from .channel_master import ChannelMaster
@@ -25,6 +25,7 @@ from .peer import (
     SessionEvent,
 )
 from .signaling import IceServer, SignalingClient
+from .subentry_runtime import SubentryRuntime
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class ViewerEvent:
     attributes: Mapping[str, str | int] = field(default_factory=dict)
 
 
-class SharedCamera:
+class SharedCamera(SubentryRuntime):
     """A camera that is viewed through a signaling channel and in Home Assistant.
 
     One peer answers both, and lives as long as the subentry. The master on the channel
@@ -61,16 +62,11 @@ class SharedCamera:
         stun_url: str,
     ) -> None:
         """Bind a subentry's camera and channel; nothing is started."""
-        self.subentry = subentry
-        self._title = subentry.title
-        self._data = subentry.data
-        self._hass = hass
-        self._entry = entry
+        super().__init__(hass=hass, entry=entry, subentry=subentry)
         self._client = client
         self._stun_server = IceServer(urls=(stun_url,))
         self._prepared: asyncio.Task[None] | None = None
         self._channel: ChannelMaster | None = None
-        self._listeners: set[Callable[[], None]] = set()
         self._viewer_listeners: set[Callable[[ViewerEvent], None]] = set()
         self._connected_viewers: set[str] = set()
         self._bind()
@@ -109,12 +105,6 @@ class SharedCamera:
         return self._channel.ice_servers
 
     @callback
-    def async_add_listener(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call back at each change of the state that entities show."""
-        self._listeners.add(listener)
-        return lambda: self._listeners.discard(listener)
-
-    @callback
     def async_add_viewer_listener(
         self, listener: Callable[[ViewerEvent], None]
     ) -> Callable[[], None]:
@@ -123,6 +113,7 @@ class SharedCamera:
         return lambda: self._viewer_listeners.discard(listener)
 
     @callback
+    @override
     def async_start(self) -> None:
         """Prepare the peer, and go on the channel if the camera is to be shared."""
         self._prepared = self._entry.async_create_background_task(
@@ -146,6 +137,7 @@ class SharedCamera:
         )
         self._channel.async_start(prepared=self._prepared)
 
+    @override
     async def async_stop(self) -> None:
         """Take the master off its channel and end every view."""
         await self._async_stop_channel()
@@ -165,17 +157,8 @@ class SharedCamera:
             self._channel = None
         self._async_changed()
 
-    async def async_update(self) -> None:
-        """Follow the changed subentry, and touch only what the change is about.
-
-        Home Assistant changes a subentry in place.
-        """
-        if self.subentry.title != self._title:
-            self._title = self.subentry.title
-            self._async_rename_device()
-        if self.subentry.data == self._data:
-            return
-        old, self._data = self._data, self.subentry.data
+    @override
+    async def _async_follow(self, old: Mapping[str, Any]) -> None:
         if old[CONF_CAMERA] == self._data[CONF_CAMERA]:
             await self._async_stop_channel()
             self._async_start_channel()
@@ -183,7 +166,6 @@ class SharedCamera:
             await self.async_stop()
             self._bind()
             self.async_start()
-        self._async_changed()
 
     async def async_set_sharing(self, *, sharing: bool) -> None:
         """Store whether the camera is shared; the entry's listener then acts on it."""
@@ -240,19 +222,3 @@ class SharedCamera:
         for listener in list(self._viewer_listeners):
             listener(event)
         self._async_changed()
-
-    @callback
-    def _async_changed(self) -> None:
-        """Let the entities write their state."""
-        for listener in list(self._listeners):
-            listener()
-
-    @callback
-    def _async_rename_device(self) -> None:
-        """Give the device the subentry's new title."""
-        registry = dr.async_get(self._hass)
-        device = registry.async_get_device_by_identifier(
-            (DOMAIN, self.subentry.subentry_id), self._entry.entry_id
-        )
-        if device is not None:
-            registry.async_update_device(device.id, name=self.subentry.title)

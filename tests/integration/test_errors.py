@@ -3,10 +3,6 @@
 from typing import Any
 
 from homeassistant.exceptions import (
-    ConfigEntryAuthFailed,
-    ConfigEntryError,
-    ConfigEntryNotReady,
-    HomeAssistantError,
     ServiceValidationError,
 )
 import pytest
@@ -14,19 +10,15 @@ import pytest
 from custom_components.kinesis_webrtc.const import DOMAIN
 from custom_components.kinesis_webrtc.errors import (
     as_home_assistant_error,
-    as_setup_error,
     flow_errors,
 )
 from custom_components.kinesis_webrtc.signaling import (
     ClockSkewError,
-    ExpiredTokenError,
     InvalidArgumentError,
-    InvalidCredentialsError,
     NotAuthorizedError,
     PayloadTooLargeError,
     ServiceError,
     SignalingError,
-    UnsupportedRegionError,
 )
 
 from .conftest import TRANSLATIONS, check_text
@@ -97,20 +89,6 @@ def test_what_the_caller_got_wrong_is_a_validation_error(
     assert not isinstance(
         as_home_assistant_error(ServiceError()), ServiceValidationError
     )
-
-
-@every_kind
-def test_set_up_fails_in_the_way_that_helps(kind: type[SignalingError]) -> None:
-    expected: type[HomeAssistantError] = {
-        InvalidCredentialsError: ConfigEntryAuthFailed,
-        ExpiredTokenError: ConfigEntryAuthFailed,
-        UnsupportedRegionError: ConfigEntryError,
-    }.get(kind, ConfigEntryNotReady)
-
-    error = as_setup_error(kind())
-
-    assert type(error) is expected
-    assert error.translation_key == kind.key
 
 
 def test_a_defect_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:

@@ -48,11 +48,6 @@ class Offer:
     """Payload types that go to aiortc under another number."""
 
     @property
-    def has_video(self) -> bool:
-        """Always so: offers without video are refused."""
-        return True
-
-    @property
     def has_audio(self) -> bool:
         """Whether the offer has audio that can be answered."""
         return self.audio is not None

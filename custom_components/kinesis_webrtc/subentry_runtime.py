@@ -1,0 +1,72 @@
+"""What runs for one subentry while its account is loaded."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntry, ConfigSubentry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import device_registry as dr
+
+from .const import DOMAIN
+
+
+class SubentryRuntime(ABC):
+    """Follows its subentry, and tells its entities when their state has changed."""
+
+    def __init__(
+        self, *, hass: HomeAssistant, entry: ConfigEntry, subentry: ConfigSubentry
+    ) -> None:
+        """Bind a subentry; nothing is started."""
+        self.subentry = subentry
+        self._hass = hass
+        self._entry = entry
+        self._title = subentry.title
+        self._data: Mapping[str, Any] = subentry.data
+        self._listeners: set[Callable[[], None]] = set()
+
+    @callback
+    @abstractmethod
+    def async_start(self) -> None:
+        """Start in the background."""
+
+    @abstractmethod
+    async def async_stop(self) -> None:
+        """Stop, and leave nothing behind."""
+
+    @abstractmethod
+    async def _async_follow(self, old: Mapping[str, Any]) -> None:
+        """Act on the subentry's new data, and touch only what the change is about."""
+
+    async def async_update(self) -> None:
+        """Follow the changed subentry, which Home Assistant changes in place."""
+        if self.subentry.title != self._title:
+            self._title = self.subentry.title
+            self._async_rename_device()
+        if self.subentry.data == self._data:
+            return
+        old, self._data = self._data, self.subentry.data
+        await self._async_follow(old)
+        self._async_changed()
+
+    @callback
+    def async_add_listener(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call back at each change of the state that entities show."""
+        self._listeners.add(listener)
+        return lambda: self._listeners.discard(listener)
+
+    @callback
+    def _async_changed(self) -> None:
+        """Let the entities write their state."""
+        for listener in list(self._listeners):
+            listener()
+
+    @callback
+    def _async_rename_device(self) -> None:
+        """Give the device the subentry's new title."""
+        registry = dr.async_get(self._hass)
+        device = registry.async_get_device_by_identifier(
+            (DOMAIN, self.subentry.subentry_id), self._entry.entry_id
+        )
+        if device is not None:
+            registry.async_update_device(device.id, name=self.subentry.title)
