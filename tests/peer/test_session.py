@@ -112,7 +112,27 @@ async def test_selected_pair_is_told(master: MasterPeer, recorder: Recorder) -> 
         connected = await recorder.wait(Connected)
         assert connected.local_type == "host"
         assert connected.remote_type in ("host", "prflx")
+        assert connected.timings.answered_ms is not None
+        assert connected.timings.connected_ms is not None
+        assert connected.timings.answered_ms < connected.timings.connected_ms
     await recorder.wait(Ended)
+
+
+async def test_what_was_sent_is_counted(master: MasterPeer, recorder: Recorder) -> None:
+    assert master.bytes_sent == 0
+    async with EchoPeer() as echo:
+        await echo.accept(await master.answer("echo", await echo.offer(), []))
+        await echo.wait_frames(10)
+        during = master.bytes_sent
+    first = await recorder.wait(Ended)
+
+    assert 0 < during <= first.bytes_sent
+    assert master.bytes_sent == first.bytes_sent
+
+    async with EchoPeer() as echo:
+        await echo.accept(await master.answer("other", await echo.offer(), []))
+        await echo.wait_frames(3)
+        assert master.bytes_sent > first.bytes_sent
 
 
 async def test_closing_that_hangs_is_bounded(

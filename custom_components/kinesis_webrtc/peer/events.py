@@ -56,6 +56,7 @@ class Connected:
     viewer_id: str
     local_type: str | None = None
     remote_type: str | None = None
+    timings: Timings = Timings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,8 @@ class Ended:
     reason: EndReason
     timings: Timings
     detail: str | None = None
+    bytes_sent: int = 0
+    """Media and what protects it, without the headers of UDP and IP."""
 
 
 type SessionEvent = (

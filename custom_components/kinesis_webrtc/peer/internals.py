@@ -59,6 +59,7 @@ def missing() -> list[str]:
         (transceiver, ("_codecs",)),
         (transceiver.receiver, (_ACTIVE_SSRC, "_send_rtcp_pli")),
         (transceiver.sender, (_ENCODER,)),
+        (transceiver.receiver.transport, ("_get_stats",)),
         (connection, _CONNECTION_NAMES),
         (protocol, ("request", "transactions", "close")),
         (turn, (_CLOSE_TASK, _SEND_TASKS)),
@@ -148,6 +149,11 @@ def selected_types(
     if pair is None:
         return None, None
     return pair.local_candidate.type, pair.remote_candidate.type
+
+
+def bytes_sent(transport: RTCDtlsTransport) -> int:
+    """Return what a DTLS transport has sent, in bytes of its own payload."""
+    return sum(stats.bytesSent for stats in transport._get_stats().values())
 
 
 def set_payload_type(transceiver: RTCRtpTransceiver, old: int, new: int) -> None:

@@ -58,11 +58,18 @@ class MasterPeer:
         self._early: dict[str, _Waiting] = {}
         self._cleanups: set[asyncio.Task[None]] = set()
         self._shut_down = False
+        self._sent_before = 0
 
     @property
     def viewers(self) -> int:
         """How many sessions there are, connected or about to be."""
         return len(self._sessions)
+
+    @property
+    def bytes_sent(self) -> int:
+        """What all viewers were sent, without the headers of UDP and IP; only grows."""
+        sessions = self._sessions.values()
+        return self._sent_before + sum(session.bytes_sent for session in sessions)
 
     @property
     def feed(self) -> CameraFeed:
@@ -182,6 +189,7 @@ class MasterPeer:
         )
 
     def _session_ended(self, session: PeerSession) -> None:
+        self._sent_before += session.bytes_sent
         if self._sessions.get(session.viewer_id) is session:
             del self._sessions[session.viewer_id]
         task = asyncio.create_task(session.cleanup(), name="kinesis_webrtc cleanup")

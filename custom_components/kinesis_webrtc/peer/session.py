@@ -93,6 +93,11 @@ class PeerSession:
         )
 
     @property
+    def bytes_sent(self) -> int:
+        """What the viewer was sent, without the headers of UDP and IP."""
+        return 0 if self._dtls is None else internals.bytes_sent(self._dtls)
+
+    @property
     def has_ended(self) -> bool:
         """Whether the session is over, or never came to be."""
         return self._end_reason is not None
@@ -143,6 +148,7 @@ class PeerSession:
                     reason=reason,
                     timings=self.timings,
                     detail=detail,
+                    bytes_sent=self.bytes_sent,
                 )
             )
 
@@ -258,6 +264,7 @@ class PeerSession:
                 viewer_id=self.viewer_id,
                 local_type=types[0],
                 remote_type=types[1],
+                timings=self.timings,
             )
         )
 
