@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import jsonschema
 import pytest
 
 from custom_components.kinesis_webrtc.alexa.lambda_function import Backend, Limits
@@ -27,11 +26,11 @@ from custom_components.kinesis_webrtc.signaling import (
 from tests.emulator import DEFAULT_USER, Channel, KvsEmulator
 
 from .fakes import ANN, AmazonUser, LoginWithAmazon, ParameterStore
+from .schemas import RTC, check_schema
 
 REGION = "eu-west-1"
 PATH = "/kinesis-webrtc/amzn1.ask.skill.1"
 FIXTURES = Path(__file__).parent.parent / "fixtures"
-SCHEMAS = FIXTURES / "alexa-schemas"
 OFFER = (FIXTURES / "alexa-offers" / "offer-2023-current.sdp").read_text()
 ANSWER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\na=ice-pwd:answers-password\r\n"
 TAGS = {
@@ -40,21 +39,6 @@ TAGS = {
 }
 # Long enough for a busy machine, and short where something has to run out.
 QUICK = Limits(answer=1.5, master=1.2, tags=1.0, notice=0.4)
-
-_RTC, _HOME = (
-    jsonschema.Draft7Validator(json.loads((SCHEMAS / name).read_text()))
-    for name in ("rtc-session-controller.schema.json", "smart-home.schema.json")
-)
-
-
-def check_schema(message: dict[str, Any]) -> None:
-    """Hold a message of the skill to the schemas."""
-    header = message["event"]["header"]
-    is_view = header["namespace"] == "Alexa.RTCSessionController" or (
-        header["namespace"] == "Alexa" and header["name"] == "ErrorResponse"
-    )
-    (_RTC if is_view else _HOME).validate(message)
-    json.dumps(message)
 
 
 def directive(
@@ -99,7 +83,7 @@ def rtc(name: str, *, session: str = "session-1", **options: Any) -> dict[str, A
     if options.get("token", "") is not None and payload.get("offer", {}).get(
         "value", OFFER
     ).startswith("v=0"):
-        _RTC.validate(message)
+        RTC.validate(message)
     return message
 
 

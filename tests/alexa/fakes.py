@@ -1,9 +1,10 @@
-"""Login with Amazon and Systems Manager's parameters, strict, on loopback."""
+"""Login with Amazon, the event gateway and SSM's parameters, strict, on loopback."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import json
 import re
@@ -16,16 +17,26 @@ from urllib.parse import parse_qs, urlsplit
 from tests.emulator.errors import ApiError
 from tests.emulator.models import check_input, service_model
 
-type Answer = tuple[int, Mapping[str, Any]]
+from .schemas import EVENTS
+
+# A status, and JSON or nothing.
+type Answer = tuple[int, Mapping[str, Any] | None]
 
 
 @dataclass(kw_only=True)
 class HttpFake:
-    """A server in threads of its own; `calls` counts, `delay` is in seconds."""
+    """A server in threads of its own; `calls` counts, `delay` is in seconds.
+
+    An outage lasts until it is taken back, each of the faults for one call; in an outage
+    or fault of status 0 the connection is closed without an answer.
+    """
 
     delay: float = 0.0
     outage: int | None = None
+    faults: deque[int] = field(default_factory=deque)
+    retry_after: int | None = None
     calls: Counter[str] = field(default_factory=Counter)
+    failures: int = 0
 
     def __enter__(self) -> Self:
         fake = self
@@ -41,16 +52,24 @@ class HttpFake:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(length)
                 time.sleep(fake.delay)
-                if fake.outage is not None:
-                    status, content = fake.outage, {"error": "ServerError"}
+                fault = fake.faults.popleft() if fake.faults else fake.outage
+                if fault is not None:
+                    fake.failures += 1
+                    if not fault:
+                        self.close_connection = True
+                        return
+                    status, content = fault, fake.fault(fault)
                 else:
                     status, content = fake.answer(
                         self.command, self.path, dict(self.headers), body
                     )
-                data = json.dumps(content).encode()
+                data = b"" if status == 202 else json.dumps(content).encode()
                 with suppress(ConnectionError):
                     self.send_response(status)
-                    self.send_header("Content-Type", "application/json")
+                    if data:
+                        self.send_header("Content-Type", "application/json")
+                    if fault is not None and fake.retry_after is not None:
+                        self.send_header("Retry-After", str(fake.retry_after))
                     self.send_header("Content-Length", str(len(data)))
                     self.end_headers()
                     self.wfile.write(data)
@@ -86,14 +105,19 @@ class HttpFake:
     ) -> Answer:
         raise NotImplementedError
 
+    def fault(self, status: int) -> Mapping[str, Any]:
+        """Return what the service says when it fails."""
+        return {"error": "ServerError"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class AmazonUser:
-    """A customer of Amazon."""
+    """A customer of Amazon, who belongs to one of Alexa's regions."""
 
     user_id: str
     name: str
     email: str
+    region: str = "EU"
 
 
 ANN = AmazonUser(
@@ -114,6 +138,10 @@ class LoginWithAmazon(HttpFake):
     codes: dict[str, str] = field(default_factory=dict)
     lifetime: int = 3600
     profiles: dict[str, AmazonUser] = field(default_factory=dict)
+    # Refresh tokens for events, and the access tokens got with them: whose, until when.
+    grants: dict[str, AmazonUser] = field(default_factory=dict)
+    access: dict[str, tuple[AmazonUser, float]] = field(default_factory=dict)
+    refreshes: Counter[str] = field(default_factory=Counter)
 
     def issue(self, token: str, user: AmazonUser, audience: str | None = None) -> str:
         """Give a user an access token for an application."""
@@ -168,22 +196,115 @@ class LoginWithAmazon(HttpFake):
     ) -> Answer:
         if headers.get("Content-Type") != "application/x-www-form-urlencoded":
             return 400, {"error": "invalid_request"}
-        if set(form) != {"grant_type", "code", "client_id", "client_secret"}:
+        grant_type = form.get("grant_type", [""])[0]
+        credential = {"refresh_token": "refresh_token"}.get(grant_type, "code")
+        if set(form) != {"grant_type", credential, "client_id", "client_secret"}:
             return 400, {"error": "invalid_request"}
         client = (form["client_id"][0], form["client_secret"][0])
         if client != (self.client_id, self.client_secret):
             return 401, {"error": "invalid_client"}
-        if form["grant_type"] != ["authorization_code"]:
-            return 400, {"error": "unsupported_grant_type"}
-        refresh_token = self.codes.pop(form["code"][0], None)
+        match grant_type:
+            case "authorization_code":
+                refresh_token = self.codes.pop(form["code"][0], None)
+            case "refresh_token":
+                refresh_token = form["refresh_token"][0]
+                self.refreshes[refresh_token] += 1
+                if refresh_token not in self.grants:
+                    refresh_token = None
+            case _:
+                return 400, {"error": "unsupported_grant_type"}
         if refresh_token is None:
             return 400, {"error": "invalid_grant"}
+        access_token = f"Atza|{len(self.access) + 1}"
+        if refresh_token in self.grants:
+            until = time.monotonic() + self.lifetime
+            self.access[access_token] = (self.grants[refresh_token], until)
         return 200, {
-            "access_token": "Atza|access",
+            "access_token": access_token,
             "refresh_token": refresh_token,
             "token_type": "bearer",
-            "expires_in": 3600,
+            "expires_in": self.lifetime,
         }
+
+    def expire(self) -> None:
+        """Let the access tokens for events end, before the time they were given."""
+        for token, (user, _) in self.access.items():
+            self.access[token] = (user, 0.0)
+
+
+@dataclass(kw_only=True)
+class AlexaEventGateway(HttpFake):
+    """Takes events: https://developer.amazon.com/docs/smarthome/send-events.html."""
+
+    lwa: LoginWithAmazon
+    region: str = "EU"
+    # Users who have disabled the skill.
+    disabled: set[str] = field(default_factory=set)
+    received: list[tuple[AmazonUser, dict[str, Any]]] = field(default_factory=list)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    @override
+    def answer(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer:
+        self.calls[target] += 1
+        if method != "POST" or target != "/v3/events":
+            return 404, self._error("NOT_FOUND")
+        if headers.get("Content-Type") != "application/json" or len(body) > 250_000:
+            return 400, self._error("INVALID_REQUEST_EXCEPTION")
+        try:
+            message = json.loads(body)
+        except ValueError:
+            return 400, self._error("INVALID_REQUEST_EXCEPTION")
+        if not EVENTS.is_valid(message) or not _is_recent(message):
+            return 400, self._error("INVALID_REQUEST_EXCEPTION")
+        event = message["event"]
+        scope = event.get("endpoint", event["payload"])["scope"]
+        user, until = self.lwa.access.get(scope["token"], (None, 0.0))
+        if (
+            headers.get("Authorization") != f"Bearer {scope['token']}"
+            or user is None
+            or until <= time.monotonic()
+            or user.region != self.region
+        ):
+            return 401, self._error("INVALID_ACCESS_TOKEN_EXCEPTION")
+        if user.user_id in self.disabled:
+            return 403, self._error("SKILL_DISABLED_EXCEPTION")
+        with self._changed:
+            self.received.append((user, message))
+            self._changed.notify_all()
+        return 202, None
+
+    @override
+    def fault(self, status: int) -> Mapping[str, Any]:
+        codes = {429: "THROTTLING_EXCEPTION", 503: "SERVICE_UNAVAILABLE_EXCEPTION"}
+        return self._error(codes.get(status, "INTERNAL_SERVICE_EXCEPTION"))
+
+    def wait(self, count: int, timeout: float = 20) -> list[dict[str, Any]]:
+        """Return the messages as soon as there are so many; from another thread."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.received) >= count, timeout)
+            return [message for _, message in self.received]
+
+    def _error(self, code: str) -> Mapping[str, Any]:
+        return {
+            "header": {"namespace": "System", "name": "Exception", "messageId": "1-2"},
+            "payload": {"code": code, "description": f"The request failed: {code}"},
+        }
+
+
+def _is_recent(message: Any) -> bool:
+    """Return whether a message's times are neither of the future nor of yesterday."""
+    times = re.findall(
+        r'"(?:timestamp|timeOfSample)": "([^"]*)"', json.dumps(message, indent=1)
+    )
+    now = datetime.now(UTC)
+    return all(
+        now - timedelta(hours=2)
+        < datetime.strptime(at, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        < now + timedelta(seconds=5)
+        for at in times
+    )
 
 
 @dataclass(kw_only=True)

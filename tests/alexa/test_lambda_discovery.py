@@ -9,7 +9,7 @@ import pytest
 from custom_components.kinesis_webrtc.alexa.lambda_function import Limits
 from tests.emulator import FaultKind, KvsEmulator
 
-from .conftest import QUICK, TAGS, Skill, discover
+from .conftest import TAGS, Skill, discover
 from .test_lambda_views import deny
 
 CAMERA_NAME = "kinesis_webrtc:camera_name"
@@ -100,6 +100,18 @@ async def test_a_speaker_and_a_motion_sensor_are_declared(
         assert ("Alexa.MotionSensor" in declared) is is_duplex
 
 
+async def test_what_changes_is_reported_without_asking(
+    skill: Skill, emulator: KvsEmulator
+) -> None:
+    add(emulator, "ha-front-door", kind="doorbell", motion="true")
+
+    door = interfaces((await found(skill))["ha-front-door"])
+
+    for interface in ("Alexa.EndpointHealth", "Alexa.MotionSensor"):
+        assert door[interface]["properties"]["proactivelyReported"]
+    assert door["Alexa.DoorbellEventSource"]["proactivelyReported"]
+
+
 async def test_tags_come_in_pages(skill: Skill, emulator: KvsEmulator) -> None:
     emulator.limits.tags_page = 1
     add(emulator, "ha-front-door", kind="doorbell", duplex="true")
@@ -171,12 +183,12 @@ async def test_throttled_tags_are_read_again(
 
 
 async def test_tags_that_never_come_leave_the_channels_name(
-    make_skill: Callable[[Limits], Skill], emulator: KvsEmulator
+    quick_skill: Skill, emulator: KvsEmulator
 ) -> None:
     add(emulator, "ha-front-door")
     emulator.add_fault(FaultKind.HANG, "ListTagsForResource")
 
-    door = (await found(make_skill(QUICK)))["ha-front-door"]
+    door = (await found(quick_skill))["ha-front-door"]
 
     assert door["friendlyName"] == "front door"
     assert "tagged" not in door["cookie"]

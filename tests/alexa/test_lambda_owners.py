@@ -270,8 +270,15 @@ async def test_parameters_that_may_not_be_read_are_named(
 
 
 async def test_a_grant_is_kept_for_home_assistant(
-    skill: Skill, emulator: KvsEmulator, lwa: LoginWithAmazon, store: ParameterStore
+    environment: dict[str, str],
+    make_skill: Callable[[Limits], Skill],
+    emulator: KvsEmulator,
+    lwa: LoginWithAmazon,
+    store: ParameterStore,
 ) -> None:
+    # Its customer's events are taken in the function's own region alone.
+    environment["AWS_REGION"] = "us-west-2"
+    skill = make_skill(Limits())
     lwa.codes["code-1"] = "Atzr|refresh"
 
     response = await skill(accept_grant())
@@ -284,6 +291,7 @@ async def test_a_grant_is_kept_for_home_assistant(
     (grant,) = stored(store, "grants")
     assert grant["user_id"] == ANN.user_id
     assert grant["refresh_token"] == "Atzr|refresh"
+    assert grant["region"] == "us-west-2"
     assert not emulator.journal.calls
     assert not stored(store, "pending")
 

@@ -18,7 +18,7 @@ owners                    {"allowed": [USER_ID, ...], "refused": [USER_ID, ...]}
 and reads (OWNER is a digest of the user's id):
 
 pending/OWNER             {"user_id", "name", "email", "asked_ms"}: wants to be allowed
-grants/OWNER              {"user_id", "refresh_token", "granted_ms"}: to send events with
+grants/OWNER              {"user_id", "refresh_token", "region", "granted_ms"}
 
 Tags of a channel: created_by and camera_name make it one of ours, kind is `camera` or
 `doorbell`, duplex and motion are `true` where there is a speaker or a motion sensor.
@@ -213,6 +213,7 @@ class Backend:
     ) -> None:
         self._limits = limits
         self._region = environ["CHANNEL_REGION"]
+        self._own_region = environ.get("AWS_REGION", "")
         self._name_prefix = environ.get("NAME_PREFIX", "ha-")
         self._tag_prefix = environ.get("TAG_PREFIX", "kinesis_webrtc:")
         skill = environ.get("SKILL_ID", "")
@@ -635,14 +636,7 @@ class Backend:
                     "isFullDuplexAudioSupported": tags.get(TAG_DUPLEX) == "true"
                 },
             },
-            {
-                "interface": "Alexa.EndpointHealth",
-                "properties": {
-                    "supported": [{"name": "connectivity"}],
-                    "proactivelyReported": False,
-                    "retrievable": True,
-                },
-            },
+            _sensor("Alexa.EndpointHealth", "connectivity", retrievable=True),
         ]
         if is_doorbell:
             capabilities.append(
@@ -650,14 +644,7 @@ class Backend:
             )
         if tags.get(TAG_MOTION) == "true":
             capabilities.append(
-                {
-                    "interface": "Alexa.MotionSensor",
-                    "properties": {
-                        "supported": [{"name": "detectionState"}],
-                        "proactivelyReported": True,
-                        "retrievable": False,
-                    },
-                }
+                _sensor("Alexa.MotionSensor", "detectionState", retrievable=False)
             )
         # The order matters: a doorbell opens its view only if it is a camera first.
         categories = ["CAMERA", "DOORBELL"] if is_doorbell else ["CAMERA"]
@@ -791,6 +778,7 @@ class Backend:
             {
                 "user_id": owner,
                 "refresh_token": refresh_token,
+                "region": self._own_region,
                 "granted_ms": round(time.time() * 1000),
             },
         )
@@ -919,6 +907,15 @@ def _discovered(
     return _event(
         request, "Alexa.Discovery", "Discover.Response", {"endpoints": list(endpoints)}
     )
+
+
+def _sensor(interface: str, name: str, *, retrievable: bool) -> dict[str, Any]:
+    properties = {
+        "supported": [{"name": name}],
+        "proactivelyReported": True,
+        "retrievable": retrievable,
+    }
+    return {"interface": interface, "properties": properties}
 
 
 def _error(request: Request, refused: Refused) -> dict[str, Any]:
