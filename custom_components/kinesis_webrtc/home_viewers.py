@@ -30,6 +30,7 @@ from .peer import (
     OfferRefused,
     RefusalReason,
 )
+from .signaling import connection_of
 
 # No client of a signaling channel has a colon in its id, so none is taken for one of
 # these: https://docs.aws.amazon.com/kinesisvideostreams-webrtc-dg/latest/devguide/kvswebrtc-websocket-apis-1.html
@@ -52,13 +53,27 @@ def is_home_viewer(viewer_id: str) -> bool:
     return viewer_id.startswith(_PREFIX)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class _Session:
     """One view, from its offer until it ends or its viewer leaves."""
 
+    session_id: str
     send: WebRTCSendMessage
     is_answered: bool = False
     held: list[WebRTCMessage] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Viewer:
+    """One peer connection of a viewer, and its name for all its offers.
+
+    It offers again to restart ICE, which for Home Assistant is another session. What
+    answered it first has to go, since a browser may otherwise choose that one's
+    candidates, which still answer, for the second.
+    """
+
+    viewer_id: str
+    connection: str | None
 
 
 class HomeViewers:
@@ -78,14 +93,17 @@ class HomeViewers:
         self._ice_servers = ice_servers
         self._on_refused = on_refused
         self._sessions: dict[str, _Session] = {}
+        # By the ids of all sessions that Home Assistant has not closed.
+        self._viewers: dict[str, _Viewer] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def async_answer(
         self, session_id: str, offer_sdp: str, send_message: WebRTCSendMessage
     ) -> None:
         """Send the answer, or why there is none; candidates only after the answer."""
-        viewer_id = f"{_PREFIX}{session_id}"
-        session = self._sessions[viewer_id] = _Session(send_message)
+        viewer_id = self._viewer_of(session_id, offer_sdp).viewer_id
+        session = _Session(session_id=session_id, send=send_message)
+        self._sessions[viewer_id] = session
         try:
             async with asyncio.timeout(_ANSWER_WITHIN):
                 await self._ready()
@@ -126,11 +144,15 @@ class HomeViewers:
     async def async_add_candidate(
         self, session_id: str, candidate: RTCIceCandidateInit
     ) -> None:
-        """Hand a viewer's candidate to its session."""
-        viewer_id = f"{_PREFIX}{session_id}"
-        if viewer_id in self._sessions:
+        """Hand a viewer's candidate to its session.
+
+        The frontend sends those after a restart to its first session, until it knows
+        of the second.
+        """
+        viewer = self._viewers.get(session_id)
+        if viewer is not None and viewer.viewer_id in self._sessions:
             await self._peer.add_candidate(
-                viewer_id,
+                viewer.viewer_id,
                 candidate.candidate,
                 candidate.sdp_mid,
                 candidate.sdp_m_line_index,
@@ -139,9 +161,12 @@ class HomeViewers:
     @callback
     def async_close(self, session_id: str) -> None:
         """End the session of a viewer that has left; unknown ones are no error."""
-        viewer_id = f"{_PREFIX}{session_id}"
-        if self._sessions.pop(viewer_id, None) is not None:
-            self._start(self._peer.close(viewer_id, EndReason.VIEWER_CLOSED))
+        viewer = self._viewers.pop(session_id, None)
+        session = self._sessions.get(viewer.viewer_id) if viewer else None
+        if viewer is None or session is None or session.session_id != session_id:
+            return
+        del self._sessions[viewer.viewer_id]
+        self._start(self._peer.close(viewer.viewer_id, EndReason.VIEWER_CLOSED))
 
     @callback
     def async_send_candidate(self, event: CandidateGathered | EndOfCandidates) -> None:
@@ -178,6 +203,17 @@ class HomeViewers:
         """Wait for what is under way; the peer itself ends the sessions."""
         while self._tasks:
             await asyncio.wait(self._tasks)
+
+    def _viewer_of(self, session_id: str, offer_sdp: str) -> _Viewer:
+        """Return the viewer whose session this is, a new one or one that was there."""
+        connection = connection_of(offer_sdp)
+        viewers = self._viewers.values()
+        known = (one for one in viewers if connection and one.connection == connection)
+        viewer = next(known, None) or _Viewer(
+            viewer_id=f"{_PREFIX}{session_id}", connection=connection
+        )
+        self._viewers[session_id] = viewer
+        return viewer
 
     def _forget(self, viewer_id: str, session: _Session) -> bool:
         """Drop a session; false if its viewer had left, or made another offer."""

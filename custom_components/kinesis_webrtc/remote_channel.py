@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 import logging
 from typing import Any, Final, override
 
@@ -26,9 +27,10 @@ from .signaling import (
     SignalingClient,
     SignalingError,
     UnsupportedRegionError,
+    connection_of,
 )
 from .subentry_runtime import SubentryRuntime
-from .viewer_session import ViewerCallbacks, ViewerSession
+from .viewer_session import ViewerCallbacks, ViewerSession, new_client_id
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -46,6 +48,21 @@ _FATAL: Final = (
     ResourceNotFoundError,
     UnsupportedRegionError,
 )
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class _View:
+    """One peer connection of a viewer, over all its offers.
+
+    It offers again to restart ICE, which for Home Assistant is another session. The
+    master has to know it for the same client and drop its first peer, since a browser
+    may otherwise choose that one's candidates, which still answer, for the second.
+    """
+
+    connection: str | None
+    session_id: str
+    client_id: str = field(default_factory=new_client_id)
+    session: ViewerSession | None = None
 
 
 class RemoteChannel(SubentryRuntime):
@@ -70,7 +87,8 @@ class RemoteChannel(SubentryRuntime):
         self._client = client
         self._stun_server = IceServer(urls=(stun_url,))
         self._task: asyncio.Task[None] | None = None
-        self._sessions: dict[str, ViewerSession] = {}
+        # By the ids of all sessions that Home Assistant has not closed.
+        self._views: dict[str, _View] = {}
         self._bind()
 
     def _bind(self) -> None:
@@ -106,7 +124,7 @@ class RemoteChannel(SubentryRuntime):
             await asyncio.wait([self._task])
             self._task = None
         await self.still.async_stop()
-        sessions = list(self._sessions.values())
+        sessions = {view.session for view in self._views.values() if view.session}
         await asyncio.gather(*(session.async_close() for session in sessions))
 
     @override
@@ -129,19 +147,33 @@ class RemoteChannel(SubentryRuntime):
         package.
         """
         self.async_close(session_id)
+        view = self._view_of(connection_of(offer_sdp))
+        is_restart = view is not None
+        if view is None:
+            view = _View(connection=connection_of(offer_sdp), session_id=session_id)
+        previous = view.session
+
+        async def admit() -> None:
+            if previous is not None:
+                await previous.async_close()
+            await self._connects.wait()
+
         session = ViewerSession(
             client=self._client,
             session=async_get_clientsession(self._hass),
             channel_arn=self._data[CONF_CHANNEL_ARN],
             offer_sdp=offer_sdp,
-            admit=self._connects.wait,
+            admit=admit,
             callbacks=ViewerCallbacks(
                 on_candidate=on_candidate,
                 on_ice_servers_gone=self._ice_servers.refresh,
-                on_ended=lambda: self._forget(session_id, session),
+                on_ended=lambda: self._forget(view, session),
             ),
+            client_id=view.client_id,
+            is_restart=is_restart,
         )
-        self._sessions[session_id] = session
+        view.session, view.session_id = session, session_id
+        self._views[session_id] = view
         try:
             return await session.async_open()
         except SignalingError as err:
@@ -150,20 +182,37 @@ class RemoteChannel(SubentryRuntime):
 
     @callback
     def async_add_candidate(self, session_id: str, candidate: IceCandidate) -> None:
-        """Send a viewer's candidate, unless its session's signaling is over."""
-        if (session := self._sessions.get(session_id)) is not None:
-            session.add_candidate(candidate)
+        """Send a viewer's candidate, unless its session's signaling is over.
+
+        The frontend sends those after a restart to its first session, until it knows
+        of the second.
+        """
+        view = self._views.get(session_id)
+        if view is not None and view.session is not None:
+            view.session.add_candidate(candidate)
 
     @callback
     def async_close(self, session_id: str) -> None:
         """End the signaling of a viewer that has left; unknown ones are no error."""
-        if (session := self._sessions.pop(session_id, None)) is not None:
-            session.close()
+        view = self._views.pop(session_id, None)
+        if view is None or view.session is None or view.session_id != session_id:
+            return
+        view.session.close()
+
+    def _view_of(self, connection: str | None) -> _View | None:
+        """Return the view that a peer connection has already."""
+        if connection is None:
+            return None
+        views = self._views.values()
+        return next((view for view in views if view.connection == connection), None)
 
     @callback
-    def _forget(self, session_id: str, session: ViewerSession) -> None:
-        if self._sessions.get(session_id) is session:
-            del self._sessions[session_id]
+    def _forget(self, view: _View, session: ViewerSession) -> None:
+        if view.session is not session:
+            return
+        view.session = None
+        if view.connection is None and self._views.get(view.session_id) is view:
+            del self._views[view.session_id]
 
     @callback
     def _on_fetched(self, error: SignalingError | None) -> None:

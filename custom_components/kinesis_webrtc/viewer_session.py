@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 import logging
 from typing import Final
 from uuid import uuid4
@@ -69,6 +70,11 @@ class ViewerCallbacks:
     on_ended: Callable[[], None]
 
 
+def new_client_id() -> str:
+    """Return an id that no other viewer of a channel has, and that AWS does not reserve."""
+    return f"ha-{uuid4().hex}"
+
+
 class ViewerSession:
     """Carries one offer to a channel's master, and its answer back.
 
@@ -84,22 +90,31 @@ class ViewerSession:
         offer_sdp: str,
         admit: Callable[[], Awaitable[None]],
         callbacks: ViewerCallbacks,
+        client_id: str | None = None,
+        is_restart: bool = False,
         times: ViewerTimes | None = None,
     ) -> None:
-        """Prepare; `admit` returns when the channel may take one more connection."""
+        """Prepare; `admit` returns when the channel may take one more connection.
+
+        Without a client id a new one is made. With `is_restart` the master has got an
+        offer of that client id before.
+        """
         self._offer_sdp = offer_sdp
         self._admit = admit
         self._callbacks = callbacks
         self._times = times or ViewerTimes()
-        self._connection = SignalingConnection(
+        self._is_restart = is_restart
+        self._connect = partial(
+            SignalingConnection,
             client=client,
             session=session,
             channel_arn=channel_arn,
             role=Role.VIEWER,
-            client_id=f"ha-{uuid4().hex}",
             on_message=self._on_message,
             on_state=self._on_state,
         )
+        self._connection = self._connect(client_id=client_id or new_client_id())
+        self._running: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._outgoing: asyncio.Queue[IceCandidate] = asyncio.Queue()
@@ -148,26 +163,37 @@ class ViewerSession:
             await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        connection: asyncio.Task[None] | None = None
         try:
-            await self._admit()
-            connection = asyncio.create_task(
-                self._connection.run(), name="kinesis_webrtc viewer socket"
-            )
+            await self._open_socket()
             await self._negotiate()
         except Exception as err:  # noqa: BLE001 - whoever awaits the answer gets it
             self._refuse(err)
         finally:
-            if connection is not None:
-                connection.cancel()
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait([connection])
+            with suppress(asyncio.CancelledError):
+                await self._close_socket()
+
+    async def _open_socket(self) -> None:
+        await self._admit()
+        self._running = asyncio.create_task(
+            self._connection.run(), name="kinesis_webrtc viewer socket"
+        )
+
+    async def _close_socket(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running])
 
     async def _negotiate(self) -> None:
         """Send the offer and candidates until nobody has any more."""
         offer = SdpOffer(sdp=prepare_offer(self._offer_sdp))
         if not await self._offer(offer):
             _LOGGER.debug("No answer yet, offering again")
+            if self._is_restart:
+                # Masters made with AWS's C SDK refuse a client that they still serve:
+                # https://github.com/awslabs/amazon-kinesis-video-streams-webrtc-sdk-c
+                await self._close_socket()
+                self._connection = self._connect(client_id=new_client_id())
+                await self._open_socket()
             if not await self._offer(offer):
                 raise MasterAbsentError
         while True:

@@ -172,9 +172,9 @@ async def test_a_view_goes_on_after_an_ice_restart(
     async with frontend(chromium, house.url) as viewer:
         await viewer.open_more_info(CAMERA)
         await assert_sees(viewer)
-        before = await direct.viewers()
-        await viewer.page.evaluate("view.peers.at(-1).restartIce()")
-        # The frontend makes a new offer of it, which is a new view for the master.
+        before = await direct.offers()
+        await viewer.restart_ice()
+        # The frontend makes a new offer of it, which is another session.
         await direct.wait_for_another(before)
         await assert_sees(viewer)
 

@@ -272,3 +272,40 @@ async def test_a_session_that_was_replaced_leaves_its_successor_alone(
     home.viewers.async_send_candidate(gathered())
 
     assert home.sent == [WebRTCAnswer(TRICKLE), WebRTCAnswer(TRICKLE), OURS]
+
+
+OFFER = (
+    "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\n"
+    "m=video 9 UDP/TLS/RTP/SAVPF 102\r\na=ice-options:trickle\r\n"
+    "a=fingerprint:sha-256 AA:BB\r\n"
+)
+
+
+async def test_a_restart_of_ice_replaces_what_answered_before(home: Home) -> None:
+    await home.answer("1", OFFER)
+    restarted = OFFER.replace(" 2 IN", " 3 IN")
+    await home.answer("2", restarted)
+
+    assert home.peer.answer.mock_calls == [
+        call("home:1", OFFER, ICE_SERVERS),
+        call("home:1", restarted, ICE_SERVERS),
+    ]
+    # The frontend does not know of the second session at once, and forgets the first.
+    for session_id in ("1", "2"):
+        await home.viewers.async_add_candidate(
+            session_id, RTCIceCandidateInit("theirs", sdp_mid="0", sdp_m_line_index=0)
+        )
+    assert home.peer.add_candidate.mock_calls == [call("home:1", "theirs", "0", 0)] * 2
+    home.viewers.async_close("1")
+    assert not home.peer.close.called
+    home.viewers.async_close("2")
+    await home.viewers.async_stop()
+    assert home.peer.close.mock_calls == [call("home:1", EndReason.VIEWER_CLOSED)]
+
+
+async def test_another_connection_is_another_viewer(home: Home) -> None:
+    await home.answer("1", OFFER)
+    await home.answer("2", OFFER.replace("AA:BB", "AA:BC"))
+
+    viewers = [call.args[0] for call in home.peer.answer.mock_calls]
+    assert viewers == ["home:1", "home:2"]

@@ -17,6 +17,7 @@ from custom_components.kinesis_webrtc.signaling import (
     CannotConnectError,
     ClientLimitExceededError,
     ExpiredTokenError,
+    IceCandidate,
     IceServer,
     InvalidCredentialsError,
     NotAuthorizedError,
@@ -29,7 +30,7 @@ from custom_components.kinesis_webrtc.signaling import (
 from custom_components.kinesis_webrtc.viewer_session import SessionClosedError
 
 from .conftest import channel_arn, make_entry, remote_channel_data
-from .viewers import Sockets, patched_sockets
+from .viewers import Socket, Sockets, patched_sockets
 
 CAMERA = "camera.cabin"
 OFFER = "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 102\r\na=ice-options:trickle\r\n"
@@ -143,10 +144,10 @@ async def test_a_session_that_nobody_ends_is_forgotten(
     viewing = asyncio.create_task(channel.async_answer("one", OFFER, Mock()))
     await answer(sockets)
     await viewing
-    (session,) = channel._sessions.values()
-    await session.async_close()
+    (view,) = channel._views.values()
+    await view.session.async_close()
     await asyncio.sleep(0)
-    assert not channel._sessions
+    assert not channel._views
 
 
 async def test_ice_servers_that_go_away_are_renewed(
@@ -300,3 +301,61 @@ async def test_unloading_ends_every_view(
     with pytest.raises(SessionClosedError):
         await viewing
     assert not socket.running
+
+
+CONNECTION = (
+    "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\n"
+    "m=video 9 UDP/TLS/RTP/SAVPF 102\r\na=ice-options:trickle\r\n"
+    "a=fingerprint:sha-256 AA:BB\r\n"
+)
+RESTARTED = CONNECTION.replace(" 2 IN", " 3 IN")
+
+
+async def view(
+    channel: RemoteChannel, sockets: Sockets, session_id: str, offer: str
+) -> Socket:
+    """View the channel and return the websocket that it is done by."""
+    number = len(sockets.made) + 1
+    viewing = asyncio.create_task(channel.async_answer(session_id, offer, Mock()))
+    await answer(sockets, number)
+    assert await viewing == ANSWER
+    return sockets.made[number - 1]
+
+
+async def test_a_restart_of_ice_comes_from_the_same_client(
+    channel: RemoteChannel, sockets: Sockets
+) -> None:
+    first = await view(channel, sockets, "one", CONNECTION)
+    second = await view(channel, sockets, "two", RESTARTED)
+    other = await view(channel, sockets, "three", CONNECTION.replace("BB", "BC"))
+
+    assert second.client_id == first.client_id
+    assert other.client_id != first.client_id
+    assert not first.running
+
+    # The frontend does not know of the second session at once, and forgets the first.
+    candidates = [IceCandidate(candidate=f"candidate:{n}") for n in (1, 2)]
+    channel.async_add_candidate("one", candidates[0])
+    channel.async_add_candidate("two", candidates[1])
+    assert (await second.wait_sent(3))[1:] == candidates
+    channel.async_close("one")
+    await asyncio.sleep(0)
+    assert second.running
+    channel.async_close("two")
+    async with asyncio.timeout(5):
+        await second.stopped.wait()
+    assert other.running
+
+
+async def test_a_restart_is_known_when_the_first_sessions_signaling_is_over(
+    channel: RemoteChannel, sockets: Sockets
+) -> None:
+    first = await view(channel, sockets, "one", CONNECTION)
+    (viewing,) = channel._views.values()
+    await viewing.session.async_close()
+    await asyncio.sleep(0)
+    channel.async_add_candidate("one", IceCandidate(candidate="candidate:1"))
+
+    second = await view(channel, sockets, "two", RESTARTED)
+    assert second.client_id == first.client_id
+    assert len(second.sent) == 1

@@ -181,6 +181,26 @@ async def test_offers_again_once_then_tells_that_nobody_is_there(
     assert callbacks.on_ended.called
 
 
+async def test_a_restart_that_is_not_answered_comes_from_another_client(
+    make: Make, sockets: Sockets
+) -> None:
+    session = make(
+        client_id="ha-1", is_restart=True, times=ViewerTimes(answer=0.05, quiet=0.05)
+    )
+    session.add_candidate(candidate(1))
+    opening = await open_session(session)
+    second = await sockets.wait(2)
+    first = sockets.made[0]
+    assert (
+        await second.wait_sent(2) == first.sent == [SdpOffer(sdp=OFFER), candidate(1)]
+    )
+    second.deliver(SdpAnswer(sdp=ANSWER))
+
+    assert await opening == ANSWER
+    assert first.client_id == "ha-1" != second.client_id
+    assert not first.running
+
+
 async def test_the_second_offer_may_be_answered(make: Make, sockets: Sockets) -> None:
     opening = await open_session(make(times=ViewerTimes(answer=0.05, quiet=0.05)))
     socket = await sockets.wait()

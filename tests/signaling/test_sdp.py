@@ -6,6 +6,7 @@ import pytest
 
 from custom_components.kinesis_webrtc.signaling import encode_payload
 from custom_components.kinesis_webrtc.signaling.sdp import (
+    connection_of,
     is_complete,
     is_trickled,
     prepare_offer,
@@ -200,3 +201,41 @@ def test_tells_whether_candidates_follow_an_answer(
     lines: list[str], complete: bool
 ) -> None:
     assert is_complete(offer(section("video", *lines))) is complete
+
+
+CONNECTION = (
+    "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+    "m=video 9 UDP/TLS/RTP/SAVPF 102\r\na=ice-ufrag:abcd\r\na=ice-options:trickle\r\n"
+    "a=fingerprint:sha-256 AA:BB\r\n"
+)
+
+
+def test_offers_of_one_connection_are_known_for_such() -> None:
+    restarted = CONNECTION.replace(" 2 IN", " 3 IN").replace("abcd", "efgh")
+    assert connection_of(CONNECTION)
+    assert connection_of(restarted) == connection_of(CONNECTION)
+
+
+@pytest.mark.parametrize(
+    ("part", "other"),
+    [("4611731400430051336", "4611731400430051337"), ("AA:BB", "AA:BC")],
+)
+def test_those_of_other_connections_are_not(part: str, other: str) -> None:
+    assert connection_of(CONNECTION.replace(part, other)) != connection_of(CONNECTION)
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        "",
+        "no offer",
+        CONNECTION.replace("a=fingerprint:sha-256 AA:BB\r\n", ""),
+        CONNECTION.replace("o=- 4611731400430051336 2 IN IP4 127.0.0.1\r\n", ""),
+        CONNECTION.replace("o=- 4611731400430051336 2", "o=-"),
+        CONNECTION.replace(
+            "a=ice-options:trickle", "a=candidate:1 1 udp 1 192.0.2.1 9 typ host"
+        ),
+    ],
+)
+def test_an_offer_may_not_tell_of_its_connection(offer: str) -> None:
+    assert connection_of(offer) is None

@@ -55,7 +55,13 @@ from .models import (
 )
 from .pacing import Pacer
 from .presign import presign
-from .sdp import is_complete, is_trickled, prepare_offer, repair_answer
+from .sdp import (
+    connection_of,
+    is_complete,
+    is_trickled,
+    prepare_offer,
+    repair_answer,
+)
 from .translation import translate
 
 __all__ = [
@@ -102,6 +108,7 @@ __all__ = [
     "StatusResponse",
     "UnsupportedRegionError",
     "VersionMismatchError",
+    "connection_of",
     "decode_payload",
     "encode",
     "encode_payload",

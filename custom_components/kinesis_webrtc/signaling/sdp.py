@@ -10,6 +10,7 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 # An attribute's name is a token. What Home Assistant's frontend appends of candidates
 # that it gathered early, a=[object RTCIceCandidate], has none.
 _PARSABLE = re.compile(r"[b-z]=.*|a=[!#-'*+\-.0-9A-Z^-~]+(:.*)?")
+_ORIGIN = re.compile(r"o=\S+ \S+ \S+ IN IP[46] \S+")
 _DIRECTIONS = frozenset({"a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive"})
 _NUMBERED = re.compile(r"a=(?:rtpmap|fmtp|rtcp-fb):(\d+)\s")
 # What the SDKs of AWS, and devices made with them, encode:
@@ -35,6 +36,21 @@ def is_complete(answer: str) -> bool:
     return "a=end-of-candidates" in lines or (
         _has_candidates(lines) and not _has_trickle(lines)
     )
+
+
+def connection_of(offer: str) -> str | None:
+    """Return what all offers of one peer connection have in common, and no others.
+
+    None if that cannot be told: candidates are in the offer, or it does not say. A
+    browser keeps the origin's session id (RFC 8829 section 5.2.2) and its certificate,
+    both of which it makes anew for each peer connection.
+    """
+    lines = _lines(offer)
+    origins = [line.split()[1] for line in lines if _ORIGIN.fullmatch(line)]
+    prints = {line.casefold() for line in lines if line.startswith("a=fingerprint:")}
+    if not (origins and prints and is_trickled(offer)):
+        return None
+    return " ".join((origins[0], *sorted(prints)))
 
 
 def prepare_offer(offer: str) -> str:

@@ -7,6 +7,7 @@ const canvas = document.getElementById("canvas");
 const context = canvas.getContext("2d");
 const peers = new Map();
 const errors = [];
+let offers = 0;
 let client;
 let track;
 
@@ -67,6 +68,8 @@ async function answer(options, offer, viewer) {
     iceServers: options.iceServers,
     iceTransportPolicy: options.relayOnly ? "relay" : "all",
   });
+  offers += 1;
+  peer.offer = offers;
   peers.set(viewer, peer);
   peer.addTrack(track, new MediaStream([track]));
   peer.onicecandidate = ({ candidate }) => {
@@ -123,8 +126,10 @@ window.disconnectMaster = () => {
   peers.clear();
 };
 
-window.connectedViewers = () =>
-  [...peers.keys()].filter((one) => peers.get(one).connectionState === "connected");
+window.connectedOffers = () =>
+  [...peers.values()]
+    .filter((peer) => peer.connectionState === "connected")
+    .map((peer) => peer.offer);
 
 window.masterReport = async () => {
   const viewers = [];
@@ -140,6 +145,7 @@ window.masterReport = async () => {
     );
     const local = statistics.find((one) => one.id === pair?.localCandidateId);
     viewers.push({
+      offer: peer.offer,
       state: peer.connectionState,
       codec: codec?.mimeType,
       candidateType: local?.candidateType,

@@ -64,6 +64,11 @@ _SELECTED_PAIR = """async () => {
   return [type(pair.localCandidateId), type(pair.remoteCandidateId)];
 }"""
 
+# What the frontend does when ICE has failed.
+_RESTART = """() => {
+  view.peers.findLast((one) => one.connectionState === "connected").restartIce();
+}"""
+
 
 class Frontend:
     """A browser of its own on Home Assistant: cookies and log-in are not shared."""
@@ -103,6 +108,10 @@ class Frontend:
         """Return the candidate types, local and remote, that the video comes over."""
         types: list[str] = await self.page.evaluate(_SELECTED_PAIR)
         return types
+
+    async def restart_ice(self) -> None:
+        """Have the connection that the video comes over look for another way."""
+        await self.page.evaluate(_RESTART)
 
     async def first_frame_ms(self) -> float:
         """Return the time from the last offer to the first frame shown of its video."""

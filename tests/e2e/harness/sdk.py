@@ -123,16 +123,16 @@ class SdkMaster:
         """Leave the channel and hang up on all viewers."""
         await self._page.evaluate("disconnectMaster()")
 
-    async def viewers(self) -> list[str]:
-        """Return the client ids of those who are connected, in the order of offers."""
-        viewers: list[str] = await self._page.evaluate("connectedViewers()")
-        return viewers
+    async def offers(self) -> list[int]:
+        """Return the numbers of the offers that have led to a connection which stands."""
+        offers: list[int] = await self._page.evaluate("connectedOffers()")
+        return offers
 
-    async def wait_for_another(self, viewers: list[str]) -> None:
-        """Wait until a viewer is connected who was not there before."""
+    async def wait_for_another(self, offers: list[int]) -> None:
+        """Wait until an offer that was not there before has led to a connection."""
         await self._page.wait_for_function(
-            "before => connectedViewers().some(one => !before.includes(one))",
-            arg=viewers,
+            "before => connectedOffers().some(one => !before.includes(one))",
+            arg=offers,
         )
 
     async def report(self) -> dict[str, Any]:
