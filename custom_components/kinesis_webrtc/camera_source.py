@@ -1,8 +1,10 @@
 """A Home Assistant camera as the peer's media source."""
 
+from functools import partial
 from typing import Final, override
 
 from homeassistant.components.camera import (
+    async_get_image,
     async_get_stream_source,
     get_camera_from_entity_id,
 )
@@ -10,8 +12,10 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 
-from .peer import MediaSource, SourceError, StreamUrl
+from .peer import MediaSource, SourceError, Stills, StreamUrl
 
+# Seconds; cameras of stills seldom have a new one sooner, and each costs an encoding.
+_LEAST_INTERVAL: Final = 1.0
 # The names that HA's stream options and FFmpeg have for the same thing.
 _FFMPEG_OPTIONS: Final = {
     "rtsp_transport": "rtsp_transport",
@@ -37,10 +41,10 @@ class CameraSource(MediaSource):
         return er.async_resolve_entity_id(er.async_get(self._hass), self._camera)
 
     @override
-    async def resolve(self) -> StreamUrl:
-        """Return where the camera's stream is now.
+    async def resolve(self) -> StreamUrl | Stills:
+        """Return where the camera's stream is now, or else its stills.
 
-        Raises SourceError if the camera is gone, off, or has no stream.
+        Raises SourceError if the camera is gone or off.
         """
         entity_id = self.entity_id
         if entity_id is None:
@@ -51,8 +55,14 @@ class CameraSource(MediaSource):
         except HomeAssistantError as err:
             raise SourceError("camera_off") from err
         if not url:
-            raise SourceError("no_stream")
+            return Stills(
+                fetch=partial(self._async_still, entity_id),
+                interval=max(camera.frame_interval, _LEAST_INTERVAL),
+            )
         return StreamUrl(url=url, options=_ffmpeg_options(camera.stream_options))
+
+    async def _async_still(self, entity_id: str) -> bytes:
+        return (await async_get_image(self._hass, entity_id)).content
 
 
 def _ffmpeg_options(stream_options: dict[str, str | bool | float]) -> dict[str, str]:

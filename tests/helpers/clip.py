@@ -1,6 +1,7 @@
 """Makes short H.264 clips whose pictures can be told apart."""
 
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
 import av
@@ -48,6 +49,29 @@ def make_clip(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def make_unknown_clip(folder: Path) -> Path:
+    """Write a clip of a codec that nobody has a decoder for."""
+    path = make_clip(folder / "unknown.avi", seconds=0.2, codec="mpeg4")
+    path.write_bytes(path.read_bytes().replace(b"FMP4", b"ZZZZ"))
+    return path
+
+
+def make_still(brightness: int, *, codec: str = "mjpeg", size: int = 64) -> bytes:
+    """Return a JPEG or PNG of one grey."""
+    pixels = np.full((size, size, 3), brightness, dtype=np.uint8)
+    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+    output = BytesIO()
+    with av.open(output, "w", format="image2pipe") as container:
+        stream = container.add_stream(codec, rate=1)
+        stream.width = stream.height = size
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "rgb24"
+        container.mux(
+            stream.encode(frame.reformat(format=stream.pix_fmt, dst_color_range="JPEG"))
+        )
+        container.mux(stream.encode(None))
+    return output.getvalue()
 
 
 def is_moving(frames: list[av.VideoFrame]) -> bool:

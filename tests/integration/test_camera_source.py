@@ -10,7 +10,7 @@ from homeassistant.helpers import entity_registry as er
 import pytest
 
 from custom_components.kinesis_webrtc.camera_source import CameraSource
-from custom_components.kinesis_webrtc.peer import SourceError, StreamUrl
+from custom_components.kinesis_webrtc.peer import SourceError, Stills, StreamUrl
 
 MODULE = "custom_components.kinesis_webrtc.camera_source"
 
@@ -78,6 +78,36 @@ async def test_takes_a_camera_that_is_not_registered(
     assert (await source.resolve()).url == "rtsp://camera/main"
 
 
+async def test_a_camera_without_a_stream_gives_its_stills(
+    hass: HomeAssistant, camera: er.RegistryEntry, streaming: StreamingCamera
+) -> None:
+    streaming.url = None
+    streaming._attr_frame_interval = 0.1
+
+    stills = await CameraSource(hass=hass, camera=camera.id).resolve()
+
+    assert isinstance(stills, Stills)
+    assert stills.interval == 1
+    with patch(
+        f"{MODULE}.async_get_image",
+        return_value=camera_component.Image("image/jpeg", b"picture"),
+    ) as get:
+        assert await stills.fetch() == b"picture"
+    assert get.call_args.args[1] == camera.entity_id
+
+
+async def test_a_camera_that_has_pictures_seldom_is_asked_seldom(
+    hass: HomeAssistant, camera: er.RegistryEntry, streaming: StreamingCamera
+) -> None:
+    streaming.url = None
+    streaming._attr_frame_interval = 30
+
+    stills = await CameraSource(hass=hass, camera=camera.id).resolve()
+
+    assert isinstance(stills, Stills)
+    assert stills.interval == 30
+
+
 async def test_says_why_there_is_no_stream(
     hass: HomeAssistant,
     camera: er.RegistryEntry,
@@ -85,11 +115,6 @@ async def test_says_why_there_is_no_stream(
     streaming: StreamingCamera,
 ) -> None:
     source = CameraSource(hass=hass, camera=camera.id)
-
-    streaming.url = None
-    with pytest.raises(SourceError) as raised:
-        await source.resolve()
-    assert raised.value.reason == "no_stream"
 
     with (
         patch(

@@ -11,6 +11,7 @@ from custom_components.kinesis_webrtc.peer import (
     EndReason,
     Limits,
     SourceError,
+    Stills,
     StreamUrl,
 )
 from custom_components.kinesis_webrtc.peer.feed import (
@@ -19,7 +20,7 @@ from custom_components.kinesis_webrtc.peer.feed import (
     SubscriptionEndedError,
 )
 from custom_components.kinesis_webrtc.peer.h264 import AccessUnit, nal_units
-from tests.helpers.clip import make_clip
+from tests.helpers.clip import make_still, make_unknown_clip
 
 from .conftest import FileSource
 
@@ -213,15 +214,33 @@ async def test_source_that_says_nothing_is_given_up(
     assert ends.seen == [(EndReason.SOURCE_FAILED, "no_stream_in_time")]
 
 
-async def test_codec_that_cannot_be_passed_on_ends_all(
+async def test_codec_that_nobody_decodes_ends_all(
     make_feed: Callable[..., CameraFeed], ends: Ends, tmp_path: Path
 ) -> None:
-    camera = FileSource(make_clip(tmp_path / "c.avi", seconds=0.2, codec="mpeg4"))
-    feed = make_feed(camera)
+    feed = make_feed(FileSource(make_unknown_clip(tmp_path)))
     feed.subscribe(ends)
     feed.subscribe(ends)
     await asyncio.wait_for(ends.event.wait(), 5)
-    assert ends.seen == [(EndReason.UNSUPPORTED_CODEC, "mpeg4")] * 2
+    assert ends.seen == [(EndReason.UNSUPPORTED_CODEC, "unknown_codec")] * 2
+
+
+async def test_stills_are_a_stream_like_any_other(
+    make_feed: Callable[..., CameraFeed], ends: Ends
+) -> None:
+    class Webcam:
+        async def resolve(self) -> Stills:
+            return Stills(fetch=self.fetch, interval=0.01)
+
+        async def fetch(self) -> bytes:
+            return make_still(90)
+
+    feed = make_feed(Webcam())
+    [unit] = await take(feed.subscribe(ends), 1)
+    assert unit.is_key
+    assert feed.format is not None
+    assert feed.format.transcoded_from == "stills"
+    # Who comes later does not wait for the picture to change.
+    assert await take(feed.subscribe(ends), 1) == [unit]
 
 
 async def test_unforeseen_failure_ends_all_and_is_logged(

@@ -19,7 +19,7 @@ from custom_components.kinesis_webrtc.peer import (
     SourceError,
     StreamUrl,
 )
-from tests.helpers.clip import is_moving
+from tests.helpers.clip import is_moving, make_unknown_clip
 from tests.helpers.servers import Server, UdpServer
 from tests.helpers.viewers import EchoPeer, Viewer
 
@@ -389,9 +389,7 @@ async def test_what_nobody_foresaw_is_refused_without_its_text(
 async def test_unsupported_codec_ends_sessions_with_its_name(
     make_master, recorder: Recorder, tmp_path
 ) -> None:
-    from tests.helpers.clip import make_clip
-
-    path = make_clip(tmp_path / "clip.avi", seconds=1, codec="mpeg4")
+    path = make_unknown_clip(tmp_path)
     answered = asyncio.Event()
 
     class Slow(FileSource):
@@ -403,7 +401,10 @@ async def test_unsupported_codec_ends_sessions_with_its_name(
     await master.answer("echo", ECHO, [])
     answered.set()
     ended = await recorder.wait(Ended)
-    assert (ended.reason, ended.detail) == (EndReason.UNSUPPORTED_CODEC, "mpeg4")
+    assert (ended.reason, ended.detail) == (
+        EndReason.UNSUPPORTED_CODEC,
+        "unknown_codec",
+    )
 
 
 async def test_camera_that_fails_before_the_answer_refuses_the_offer(

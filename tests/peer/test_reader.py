@@ -17,7 +17,7 @@ from custom_components.kinesis_webrtc.peer.reader import (
     StreamReader,
     Timeline,
 )
-from tests.helpers.clip import make_clip
+from tests.helpers.clip import make_clip, make_unknown_clip
 
 
 class Sink:
@@ -139,11 +139,34 @@ def test_format_is_told_once(
     assert len(sink.formats) == 1
 
 
-def test_codec_that_cannot_be_passed_on_is_named(
-    clips: Path, read: Callable[..., Outcome]
+def test_codec_that_no_viewer_knows_is_transcoded(
+    clips: Path, sink: Sink, read: Callable[..., Outcome]
 ) -> None:
-    path = make_clip(clips / "clip.avi", seconds=0.2, codec="mpeg4")
-    assert read(path) == Outcome(detail="mpeg4", is_unsupported=True)
+    path = make_clip(clips / "clip.avi", seconds=1, codec="mpeg4")
+    assert read(path, re="0") == Outcome()
+    assert len(sink.units) == 25
+    assert sink.units[0].is_key
+    assert all(3500 <= step <= 3700 for step in sink.steps)
+    [told] = sink.formats
+    assert (told.width, told.height, told.transcoded_from) == (320, 240, "mpeg4")
+    assert told.profile is not None
+    assert told.profile.startswith("42")
+
+
+def test_transcoding_stops_when_told(
+    clips: Path, sink: Sink, read: Callable[..., Outcome]
+) -> None:
+    path = make_clip(clips / "long.avi", seconds=2, codec="mpeg4")
+    assert read(path, stop_after=3, re="0", stream_loop="-1") == Outcome()
+    assert len(sink.units) == 3
+
+
+def test_codec_that_nobody_decodes_is_refused(
+    tmp_path: Path, read: Callable[..., Outcome]
+) -> None:
+    assert read(make_unknown_clip(tmp_path)) == Outcome(
+        detail="unknown_codec", is_unsupported=True
+    )
 
 
 def test_stream_without_video(clips: Path, read: Callable[..., Outcome]) -> None:

@@ -18,7 +18,7 @@ from .limits import Limits
 from .master import MasterPeer
 from .offer import Offer, OfferRefused, RefusalReason, normalise
 from .servers import IceServer
-from .source import MediaSource, SourceError, StreamUrl
+from .source import MediaSource, SourceError, Stills, StreamUrl
 from .still import Picture, StillError, StillViewer
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "SourceError",
     "StillError",
     "StillViewer",
+    "Stills",
     "StreamUrl",
     "Timings",
     "normalise",

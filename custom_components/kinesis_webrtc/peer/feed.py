@@ -16,7 +16,8 @@ from .events import EndReason
 from .h264 import AccessUnit
 from .limits import Limits
 from .reader import Outcome, StreamFormat, StreamReader, Timeline
-from .source import CAMERA_OFF, MediaSource, SourceError, StreamUrl
+from .source import CAMERA_OFF, MediaSource, SourceError, Stills, StreamUrl
+from .stills_reader import StillsReader
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -116,7 +117,6 @@ class CameraFeed:
         self._group_bytes = 0
         self._task: asyncio.Task[None] | None = None
         self._lingering: asyncio.TimerHandle | None = None
-        self._reader: StreamReader | None = None
         self._timeline = Timeline()
         self._delivered_at: float | None = None
         self._closed = False
@@ -222,16 +222,13 @@ class CameraFeed:
             return Outcome(detail=type(err).__name__)
         return await self._read(stream)
 
-    async def _read(self, stream: StreamUrl) -> Outcome:
+    async def _read(self, stream: StreamUrl | Stills) -> Outcome:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Outcome] = loop.create_future()
-        reader = StreamReader(
+        reader = self._reader(
             stream,
-            timeline=self._timeline,
             on_format=self._on_loop(loop, self._learn),
             on_unit=self._on_loop(loop, self._deliver),
-            open_timeout=self._limits.open_timeout,
-            read_timeout=self._limits.read_timeout,
         )
 
         def work() -> None:
@@ -255,6 +252,30 @@ class CameraFeed:
                     await asyncio.shield(done)
             # Telling was the last that it had to do.
             thread.join()
+
+    def _reader(
+        self,
+        stream: StreamUrl | Stills,
+        *,
+        on_format: Callable[[StreamFormat], None],
+        on_unit: Callable[[AccessUnit], None],
+    ) -> StreamReader | StillsReader:
+        if isinstance(stream, Stills):
+            return StillsReader(
+                stream,
+                timeline=self._timeline,
+                on_format=on_format,
+                on_unit=on_unit,
+                read_timeout=self._limits.read_timeout,
+            )
+        return StreamReader(
+            stream,
+            timeline=self._timeline,
+            on_format=on_format,
+            on_unit=on_unit,
+            open_timeout=self._limits.open_timeout,
+            read_timeout=self._limits.read_timeout,
+        )
 
     @staticmethod
     def _on_loop[T](

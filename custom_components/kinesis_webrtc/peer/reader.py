@@ -5,16 +5,19 @@ from dataclasses import dataclass
 import logging
 import threading
 import time
+from typing import cast
 from urllib.parse import urlsplit
 
 import av
 from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer
 import av.error
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from .h264 import AccessUnit, KeyPictureJoiner, ParameterSets, continues_picture
 from .source import StreamUrl
+from .transcode import Transcoder, yield_to_others
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -37,11 +40,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamFormat:
-    """What is known of the camera's video."""
+    """What is known of the video that viewers get."""
 
     profile: str | None
     width: int
     height: int
+    transcoded_from: str | None = None
+    """FFmpeg's name of the camera's codec, where that is not passed through."""
 
 
 class Timeline:
@@ -134,12 +139,20 @@ class StreamReader:
         if not container.streams.video:
             return Outcome(detail="no_video_stream")
         stream = container.streams.video[0]
-        codec = stream.codec_context.name
+        # PyAV's types do not say that there is none where FFmpeg has no decoder.
+        context = cast(VideoCodecContext | None, stream.codec_context)
+        if context is None:
+            return Outcome(detail="unknown_codec", is_unsupported=True)
+        codec = context.name
         if codec != "h264":
-            return Outcome(detail=codec, is_unsupported=True)
+            _LOGGER.debug("The stream is %s: transcoding", codec)
+            yield_to_others()
         while not self._stopped.is_set():
             self._timeline.restart()
-            self._read_once(container, stream)
+            if codec == "h264":
+                self._read_once(container, stream)
+            else:
+                self._transcode_once(container, stream, codec)
             if self._loops == 0:
                 break
             self._loops -= 1
@@ -170,11 +183,30 @@ class StreamReader:
                     return
                 data, is_key = sets.complete(raw, is_key=part.is_keyframe)
                 if is_key:
-                    self._tell_format(sets, stream)
+                    context = stream.codec_context
+                    self._tell_format(sets.profile, context.width, context.height)
                 for unit in joiner.push(AccessUnit(data, place, is_key)):
                     self._on_unit(unit)
         for unit in joiner.flush():
             self._on_unit(unit)
+
+    def _transcode_once(
+        self, container: InputContainer, stream: VideoStream, codec: str
+    ) -> None:
+        transcoder = Transcoder(stream)
+        sets = ParameterSets()
+        for packet in container.demux(stream):
+            for picture in transcoder.push(packet):
+                place = self._timeline.place(picture.timestamp)
+                if self._is_paced:
+                    self._wait_until(place)
+                if self._stopped.is_set():
+                    return
+                data, is_key = sets.complete(picture.data, is_key=picture.is_key)
+                if is_key:
+                    width, height = transcoder.size
+                    self._tell_format(sets.profile, width, height, codec)
+                self._on_unit(AccessUnit(data, place, is_key))
 
     def _wait_until(self, place: int) -> None:
         now = time.monotonic()
@@ -182,10 +214,18 @@ class StreamReader:
             self._pace = now - place / CLOCK_RATE
         self._stopped.wait(max(0.0, self._pace + place / CLOCK_RATE - now))
 
-    def _tell_format(self, sets: ParameterSets, stream: VideoStream) -> None:
-        context = stream.codec_context
+    def _tell_format(
+        self,
+        profile: str | None,
+        width: int,
+        height: int,
+        transcoded_from: str | None = None,
+    ) -> None:
         current = StreamFormat(
-            profile=sets.profile, width=context.width, height=context.height
+            profile=profile,
+            width=width,
+            height=height,
+            transcoded_from=transcoded_from,
         )
         if current != self._format:
             self._format = current

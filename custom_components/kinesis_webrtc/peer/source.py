@@ -1,6 +1,6 @@
 """By which media comes in."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,6 +18,17 @@ class StreamUrl:
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stills:
+    """Single pictures, JPEG or PNG, of a camera that has no stream."""
+
+    fetch: Callable[[], Awaitable[bytes]] = field(repr=False)
+    """Awaited in the event loop; it may raise anything."""
+
+    interval: float = 1.0
+    """Seconds from one picture to the next."""
+
+
 class SourceError(Exception):
     """The camera has no stream to give, for a reason."""
 
@@ -33,6 +44,6 @@ CAMERA_OFF = "camera_off"
 class MediaSource(Protocol):
     """A camera, asked for its stream at each opening."""
 
-    async def resolve(self) -> StreamUrl:
-        """Return the stream to open now; raises SourceError."""
+    async def resolve(self) -> StreamUrl | Stills:
+        """Return what to open now; raises SourceError."""
         ...

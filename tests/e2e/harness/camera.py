@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import override
 
-from .clip import make_clip
+from .clip import Codec, make_clip
 from .home_assistant import REPOSITORY
 from .process import Process
 
@@ -15,17 +15,22 @@ CLIPS = REPOSITORY / ".dev" / "clips"
 
 
 class RtspCamera(Process):
-    """A 1080p H.264 camera whose frames say who and which they are."""
+    """A camera, 1080p if H.264, whose frames say who and which they are."""
 
-    def __init__(self, *, number: int = 1, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, *, number: int = 1, host: str = "127.0.0.1", codec: Codec = "h264"
+    ) -> None:
         self.number = number
+        self._codec: Codec = codec
         self.url: str
         self._host = host
         super().__init__([], name=f"camera-{number}")
 
     @override
     async def start(self) -> None:
-        clip = await asyncio.to_thread(make_clip, CLIPS, camera=self.number)
+        clip = await asyncio.to_thread(
+            make_clip, CLIPS, camera=self.number, codec=self._codec
+        )
         server = Path(__file__).with_name("rtsp_server.py")
         self.command = [
             str(SYSTEM_PYTHON),
@@ -33,6 +38,8 @@ class RtspCamera(Process):
             str(clip),
             "--host",
             self._host,
+            "--codec",
+            self._codec,
         ]
         await super().start()
 

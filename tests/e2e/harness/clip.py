@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 
@@ -16,6 +17,8 @@ FRAMES = 200
 _VERSION = 1
 _ACCESS_UNIT_DELIMITER = b"\0\0\0\1\x09"
 
+type Codec = Literal["h264", "h265"]
+
 # Main profile and no B-frames, as IP cameras send; the delimiters are for access_units.
 _ENCODER = {
     "preset": "veryfast",
@@ -25,32 +28,41 @@ _ENCODER = {
         "bframes=0:slices=1:sliced-threads=0:repeat-headers=1:aud=1"
     ),
 }
+_H265_ENCODER = {
+    "preset": "ultrafast",
+    "x265-params": (
+        f"keyint={KEY_FRAME_INTERVAL}:min-keyint={KEY_FRAME_INTERVAL}:scenecut=0:"
+        "bframes=0:repeat-headers=1:aud=1:log-level=none"
+    ),
+}
 
 
-def make_clip(folder: Path, *, camera: int = 1) -> Path:
-    """Return an H.264 file (Annex B, 1080p, 25 frames a second, about 3 Mbit/s)."""
-    path = folder / f"camera-{camera}-{_VERSION}.h264"
+def make_clip(folder: Path, *, camera: int = 1, codec: Codec = "h264") -> Path:
+    """Return a file of Annex B, 25 frames a second: 1080p, H.265 half as large."""
+    path = folder / f"camera-{camera}-{_VERSION}.{codec}"
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     with part.open("wb") as file:
-        for unit in _encode(camera):
+        for unit in _encode(camera, codec):
             file.write(unit)
     part.rename(path)
     return path
 
 
-def _encode(camera: int) -> Iterator[bytes]:
-    encoder = av.CodecContext.create("libx264", "w")
-    encoder.width, encoder.height = 1920, 1080
+def _encode(camera: int, codec: Codec) -> Iterator[bytes]:
+    encoder = av.CodecContext.create("libx264" if codec == "h264" else "libx265", "w")
+    encoder.width, encoder.height = (1920, 1080) if codec == "h264" else (960, 540)
     encoder.pix_fmt = "yuv420p"
     encoder.framerate = Fraction(FRAME_RATE)
     encoder.time_base = Fraction(1, FRAME_RATE)
     encoder.bit_rate = 3_000_000
-    encoder.options = _ENCODER
+    encoder.options = _ENCODER if codec == "h264" else _H265_ENCODER
     for number in range(FRAMES):
-        frame = to_frame(draw(Reading(camera, number)))
+        frame = to_frame(draw(Reading(camera, number))).reformat(
+            encoder.width, encoder.height
+        )
         frame.pts = number
         yield from map(bytes, encoder.encode(frame))
     yield from map(bytes, encoder.encode(None))

@@ -3,7 +3,7 @@
 It prints one JSON object a line: {"event": "ready", "url": …}, then "play" and
 "teardown" with the number of clients that are playing.
 
-    /usr/bin/python3 rtsp_server.py CLIP.h264 [--host 127.0.0.1] [--rate 25]
+    /usr/bin/python3 rtsp_server.py CLIP [--host 127.0.0.1] [--rate 25] [--codec h264]
 
 The frames are numbered (pattern.py), so the clip starts over seamlessly and nothing is
 encoded again; it imports nothing of the project, which that Python could not.
@@ -22,11 +22,12 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
-DELIMITER = b"\0\0\0\1\x09"
+# Access unit delimiters: each has as many bytes more as said.
+DELIMITERS = {"h264": (b"\0\0\0\1\x09", 1), "h265": (b"\0\0\0\1\x46\x01", 1)}
 PIPELINE = (
     "( appsrc name=source is-live=true format=time do-timestamp=false "
-    "caps=video/x-h264,stream-format=byte-stream,alignment=au,framerate={rate}/1 "
-    "! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1 mtu=1400 )"
+    "caps=video/x-{codec},stream-format=byte-stream,alignment=au,framerate={rate}/1 "
+    "! {codec}parse ! rtp{codec}pay name=pay0 pt=96 config-interval=-1 mtu=1400 )"
 )
 
 
@@ -58,14 +59,14 @@ class Player:
 class Factory(GstRtspServer.RTSPMediaFactory):  # type: ignore[misc]
     """One pipeline, shared by all clients, from the clip's first frame."""
 
-    def __init__(self, units: list[bytes], rate: int) -> None:
+    def __init__(self, units: list[bytes], rate: int, codec: str) -> None:
         super().__init__()
-        self.units, self.rate = units, rate
+        self.units, self.rate, self.codec = units, rate, codec
         self.set_shared(True)
 
     def do_create_element(self, _url: Any) -> Any:
         """Return the pipeline."""
-        return Gst.parse_launch(PIPELINE.format(rate=self.rate))
+        return Gst.parse_launch(PIPELINE.format(codec=self.codec, rate=self.rate))
 
     def do_configure(self, media: Any) -> None:
         """Feed the pipeline while it is prepared."""
@@ -105,12 +106,14 @@ def main() -> None:
     parser.add_argument("clip", type=Path)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--rate", type=int, default=25)
+    parser.add_argument("--codec", choices=DELIMITERS, default="h264")
     options = parser.parse_args()
 
-    _, *parts = options.clip.read_bytes().split(DELIMITER)
+    delimiter, more = DELIMITERS[options.codec]
+    _, *parts = options.clip.read_bytes().split(delimiter)
     Gst.init(None)
     server = GstRtspServer.RTSPServer(address=options.host, service="0")
-    factory = Factory([part[1:] for part in parts], options.rate)
+    factory = Factory([part[more:] for part in parts], options.rate, options.codec)
     server.get_mount_points().add_factory("/camera", factory)
     audience = Audience()
     server.connect("client-connected", audience.joined)

@@ -34,14 +34,15 @@ class SharedCamera:
 
 
 async def add_camera(
-    client: HomeAssistantClient, *, name: str, stream_url: str, still_url: str = ""
+    client: HomeAssistantClient, *, name: str, stream_url: str = "", still_url: str = ""
 ) -> str:
-    """Add a generic camera and return its entity id."""
+    """Add a generic camera, of a stream or stills or both; return its entity id."""
     flow = await Flow.start(client, ENTRIES, "generic")
     user_input: dict[str, object] = {
-        "stream_source": stream_url,
         "advanced": {"framerate": 2.0, "verify_ssl": True, "rtsp_transport": "tcp"},
     }
+    if stream_url:
+        user_input["stream_source"] = stream_url
     if still_url:
         user_input["still_image_url"] = still_url
     shown = await flow.submit(user_input)
