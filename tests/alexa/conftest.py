@@ -23,9 +23,10 @@ from custom_components.kinesis_webrtc.signaling import (
     SignalingClient,
     SignalingConnection,
 )
-from tests.emulator import DEFAULT_USER, Channel, KvsEmulator
+from tests.emulator import DEFAULT_USER, Channel, KvsEmulator, User
 
 from .fakes import ANN, AmazonUser, LoginWithAmazon, ParameterStore
+from .role import role_policy
 from .schemas import RTC, check_schema
 
 REGION = "eu-west-1"
@@ -195,8 +196,17 @@ def environment(
 ) -> dict[str, str]:
     monkeypatch.setenv("AWS_ENDPOINT_URL", emulator.url)
     monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", store.url)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", DEFAULT_USER.access_key_id)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", DEFAULT_USER.secret_access_key)
+    # The function may what its role in the template allows, and no more.
+    role = User(
+        name="role",
+        access_key_id="AKIAROLE000000000000",
+        secret_access_key="secret-of-the-role",
+        policies=[role_policy(channel_region=REGION, ssm_path=PATH)],
+    )
+    emulator.add_user(role)
+    store.may = role.may
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", role.access_key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", role.secret_access_key)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     return {
         "CHANNEL_REGION": REGION,

@@ -314,6 +314,8 @@ class ParameterStore(HttpFake):
     region: str
     values: dict[str, str] = field(default_factory=dict)
     denied: set[str] = field(default_factory=set)
+    # Asked with the IAM action and the ARN.
+    may: Callable[[str, str], bool] = lambda _, __: True
 
     @override
     def answer(
@@ -333,7 +335,7 @@ class ParameterStore(HttpFake):
             or credential.groups() != (self.region, "ssm")
         ):
             return 400, {"__type": "IncompleteSignature"}
-        if operation in self.denied:
+        if operation in self.denied or not self._is_allowed(operation, body):
             return 400, {"__type": "AccessDeniedException", "message": "no"}
         handlers: Mapping[str, Callable[[dict[str, Any]], Answer]] = {
             "GetParametersByPath": self._get,
@@ -344,6 +346,12 @@ class ParameterStore(HttpFake):
             return handlers[operation](check_input(model, json.loads(body)))
         except ApiError as err:
             return 400, {"__type": "ValidationException", "message": err.message}
+
+    def _is_allowed(self, operation: str, body: bytes) -> bool:
+        params = json.loads(body)
+        name = params.get("Name") or params.get("Path")
+        arn = f"arn:aws:ssm:{self.region}:123456789012:parameter{name}"
+        return self.may(f"ssm:{operation}", arn)
 
     def _get(self, params: dict[str, Any]) -> Answer:
         if not params.get("WithDecryption"):
