@@ -29,6 +29,7 @@ from .signaling import (
     SdpOffer,
     SignalingClient,
     SignalingConnection,
+    SignalingError,
 )
 
 # A Date header is cut to whole seconds and is old when it is read: a smaller offset
@@ -53,6 +54,7 @@ class ChannelMaster:
     ) -> None:
         """Bind a channel to a peer; nothing is started."""
         self.connected = False
+        self.error: SignalingError | None = None
         self._hass = hass
         self._entry = entry
         self._client = client
@@ -87,6 +89,11 @@ class ChannelMaster:
             channel_arn=channel_arn,
             reconnect=self._reconnect,
         )
+
+    @property
+    def ice_cache(self) -> IceServerCache:
+        """The channel's TURN servers, and how old they are."""
+        return self._ice_servers
 
     @property
     def ice_servers(self) -> tuple[IceServer, ...]:
@@ -171,7 +178,7 @@ class ChannelMaster:
     @callback
     def _on_state(self, state: ConnectionState) -> None:
         """Show a change of the connection."""
-        self.connected = state.connected
+        self.connected, self.error = state.connected, state.error
         self._check.async_set_connected(connected=state.connected)
         async_handle_refusal(self._hass, self._entry, state.error)
         self._on_changed()

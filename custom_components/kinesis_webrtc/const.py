@@ -22,6 +22,9 @@ CONF_CHANNEL_NAME: Final = "channel_name"
 CONF_SET_MESSAGE_TTL: Final = "set_message_ttl"
 CONF_SHARING: Final = "sharing"
 
+# How the ids of the built-in viewer begin, on the channel and in the session event.
+SELF_TEST_PREFIX: Final = "self-test-"
+
 # The Alexa skill finds a home's channels by this prefix, since the service lists
 # channels by name only, and then by the tags below.
 CHANNEL_NAME_PREFIX: Final = "ha-"

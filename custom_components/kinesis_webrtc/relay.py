@@ -47,6 +47,11 @@ class Relay:
         self._task: asyncio.Task[None] | None = None
 
     @property
+    def ice_cache(self) -> IceServerCache:
+        """The channel's TURN servers, and how old they are."""
+        return self._ice_servers
+
+    @property
     def servers(self) -> tuple[IceServer, ...]:
         """The TURN servers that a view may begin with now, possibly none."""
         return self._ice_servers.servers

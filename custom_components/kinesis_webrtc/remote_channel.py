@@ -104,6 +104,16 @@ class RemoteChannel(SubentryRuntime):
         self.still = RemoteStill(channel=self)
 
     @property
+    def ice_cache(self) -> IceServerCache:
+        """The channel's TURN servers, and how old they are."""
+        return self._ice_servers
+
+    @property
+    def views(self) -> int:
+        """The number of views that Home Assistant has not closed."""
+        return len({id(view) for view in self._views.values()})
+
+    @property
     def ice_servers(self) -> tuple[IceServer, ...]:
         """What a viewer begins with: STUN, and TURN while it is valid."""
         return (self._stun_server, *self._ice_servers.servers)

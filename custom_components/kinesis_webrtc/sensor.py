@@ -1,16 +1,73 @@
-"""How many viewers a shared camera has."""
+"""How many viewers a shared camera has, and how they are served."""
 
-from typing import override
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+import time
+from typing import Final, override
 
-from homeassistant.components.sensor import SensorEntity, SensorStateClass
-from homeassistant.const import EntityCategory
+from homeassistant.components.sensor import (
+    SensorDeviceClass,
+    SensorEntity,
+    SensorEntityDescription,
+    SensorStateClass,
+)
+from homeassistant.const import EntityCategory, UnitOfDataRate, UnitOfTime
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.helpers.typing import StateType
 
 from .coordinator import KinesisWebRTCConfigEntry
 from .entity import SharedCameraEntity, async_add_shared_camera_entities
+from .session_log import ConnectionKind
+from .shared_camera import SharedCamera
 
 PARALLEL_UPDATES = 0
+# Of the bitrate alone, which is counted in memory; the others are told of changes.
+SCAN_INTERVAL = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedCameraSensorDescription(SensorEntityDescription):
+    """A sensor of a shared camera."""
+
+    value: Callable[[SharedCamera], StateType]
+
+
+SENSORS: Final = (
+    SharedCameraSensorDescription(
+        key="viewers",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        state_class=SensorStateClass.MEASUREMENT,
+        value=lambda camera: camera.viewers,
+    ),
+    SharedCameraSensorDescription(
+        key="connection",
+        device_class=SensorDeviceClass.ENUM,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        options=[str(kind) for kind in ConnectionKind],
+        value=lambda camera: camera.sessions.connection,
+    ),
+    SharedCameraSensorDescription(
+        key="answer_time",
+        device_class=SensorDeviceClass.DURATION,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        native_unit_of_measurement=UnitOfTime.MILLISECONDS,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        value=lambda camera: camera.sessions.answer_ms,
+    ),
+)
+BITRATE: Final = SensorEntityDescription(
+    key="bitrate",
+    device_class=SensorDeviceClass.DATA_RATE,
+    entity_category=EntityCategory.DIAGNOSTIC,
+    entity_registry_enabled_default=False,
+    native_unit_of_measurement=UnitOfDataRate.KILOBITS_PER_SECOND,
+    state_class=SensorStateClass.MEASUREMENT,
+    suggested_display_precision=0,
+)
 
 
 async def async_setup_entry(
@@ -18,22 +75,57 @@ async def async_setup_entry(
     entry: KinesisWebRTCConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Set up the sensor of each shared camera."""
+    """Set up the sensors of each shared camera."""
     async_add_shared_camera_entities(
         entry,
         async_add_entities,
-        lambda camera: [ViewersSensor(camera=camera, key="viewers")],
+        lambda camera: [
+            *(
+                SharedCameraSensor(camera=camera, description=description)
+                for description in SENSORS
+            ),
+            BitrateSensor(camera=camera, description=BITRATE),
+        ],
     )
 
 
-class ViewersSensor(SharedCameraEntity, SensorEntity):
-    """The viewers that receive pictures now."""
+class SharedCameraSensor(SharedCameraEntity, SensorEntity):
+    """Something that a shared camera tells when it changes."""
 
-    _attr_entity_category = EntityCategory.DIAGNOSTIC
-    _attr_state_class = SensorStateClass.MEASUREMENT
+    entity_description: SharedCameraSensorDescription
+
+    def __init__(
+        self, *, camera: SharedCamera, description: SharedCameraSensorDescription
+    ) -> None:
+        """Bind the sensor to its shared camera."""
+        super().__init__(camera=camera, key=description.key)
+        self.entity_description = description
 
     @property
     @override
-    def native_value(self) -> int:
-        """Return the number of connected viewers."""
-        return self.shared_camera.viewers
+    def native_value(self) -> StateType:
+        """Return what the shared camera says now."""
+        return self.entity_description.value(self.shared_camera)
+
+
+class BitrateSensor(SharedCameraEntity, SensorEntity):
+    """What all viewers together are sent, as the mean since the last update."""
+
+    _attr_should_poll = True
+
+    def __init__(
+        self, *, camera: SharedCamera, description: SensorEntityDescription
+    ) -> None:
+        """Bind the sensor to its shared camera."""
+        super().__init__(camera=camera, key=description.key)
+        self.entity_description = description
+        self._sent_at, self._sent = time.monotonic(), camera.bytes_sent
+
+    async def async_update(self) -> None:
+        """Count what was sent since the last time."""
+        now, sent = time.monotonic(), self.shared_camera.bytes_sent
+        elapsed, amount = now - self._sent_at, sent - self._sent
+        self._sent_at, self._sent = now, sent
+        # A camera that is exchanged begins again at nothing.
+        if elapsed > 0 and amount >= 0:
+            self._attr_native_value = amount * 8 / 1000 / elapsed

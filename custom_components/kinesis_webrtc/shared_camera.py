@@ -15,6 +15,7 @@ from .channel_master import ChannelMaster
 from .const import CONF_CAMERA, CONF_CHANNEL_ARN, CONF_SHARING, DOMAIN
 from .home_viewers import HomeViewers, is_home_viewer
 from .peer import (
+    CameraFeed,
     CandidateGathered,
     Connected,
     Ended,
@@ -24,6 +25,7 @@ from .peer import (
     RefusalReason,
     SessionEvent,
 )
+from .session_log import SessionLog
 from .signaling import IceServer, SignalingClient
 from .subentry_runtime import SubentryRuntime
 
@@ -68,7 +70,7 @@ class SharedCamera(SubentryRuntime):
         self._prepared: asyncio.Task[None] | None = None
         self._channel: ChannelMaster | None = None
         self._viewer_listeners: set[Callable[[ViewerEvent], None]] = set()
-        self._connected_viewers: set[str] = set()
+        self.sessions = SessionLog()
         self._bind()
 
     def _bind(self) -> None:
@@ -95,7 +97,22 @@ class SharedCamera(SubentryRuntime):
     @property
     def viewers(self) -> int:
         """Return the number of viewers that receive pictures, by whatever door."""
-        return len(self._connected_viewers)
+        return self.sessions.viewers
+
+    @property
+    def bytes_sent(self) -> int:
+        """Return what this camera's peer has sent to all viewers since it began."""
+        return self._peer.bytes_sent
+
+    @property
+    def feed(self) -> CameraFeed:
+        """Return the camera's media, for what is known of it."""
+        return self._peer.feed
+
+    @property
+    def channel(self) -> ChannelMaster | None:
+        """Return the master, if the camera is on its channel."""
+        return self._channel
 
     @property
     def ice_servers(self) -> tuple[IceServer, ...]:
@@ -147,7 +164,7 @@ class SharedCamera(SubentryRuntime):
             self._prepared = None
         await self._peer.shutdown()
         await self.home_viewers.async_stop()
-        self._connected_viewers.clear()
+        self.sessions.clear_connected()
         self._async_changed()
 
     async def _async_stop_channel(self) -> None:
@@ -183,6 +200,7 @@ class SharedCamera(SubentryRuntime):
     @callback
     def _on_session_event(self, event: SessionEvent) -> None:
         """Pass on what the peer says of a session."""
+        self.sessions.record(event)
         match event:
             case CandidateGathered() | EndOfCandidates():
                 if is_home_viewer(event.viewer_id):
@@ -190,10 +208,8 @@ class SharedCamera(SubentryRuntime):
                 elif self._channel is not None:
                     self._channel.async_send_candidate(event)
             case Connected(viewer_id=viewer_id):
-                self._connected_viewers.add(viewer_id)
                 self._async_viewer_event(ViewerEventType.CONNECTED, viewer_id)
             case Ended(viewer_id=viewer_id, reason=reason):
-                self._connected_viewers.discard(viewer_id)
                 if is_home_viewer(viewer_id):
                     self.home_viewers.async_ended(event)
                 # What replaced the session belongs to the same viewer.
@@ -204,6 +220,7 @@ class SharedCamera(SubentryRuntime):
     @callback
     def _on_refused(self, viewer_id: str, reason: RefusalReason) -> None:
         """Tell of an offer that was not answered."""
+        self.sessions.record_refusal(viewer_id, reason)
         self._async_viewer_event(ViewerEventType.ENDED, viewer_id, reason)
 
     @callback

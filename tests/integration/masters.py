@@ -3,8 +3,13 @@
 import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import AsyncMock, create_autospec, patch
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.kinesis_webrtc.peer import (
     Ended,
@@ -21,6 +26,8 @@ from custom_components.kinesis_webrtc.signaling import (
     SignalingConnection,
     SignalingError,
 )
+
+from .conftest import make_entry, shared_camera_data
 
 
 class Master:
@@ -62,6 +69,8 @@ class Peer:
         self.on_event = on_event
         self.mock = create_autospec(MasterPeer, instance=True)
         self.mock.answer.return_value = "answer"
+        self.mock.bytes_sent = 0
+        self.mock.feed = SimpleNamespace(is_open=False, opened=0, format=None)
         self.mock.close.side_effect = self._close
 
     async def _close(
@@ -86,9 +95,15 @@ class Masters:
 
     def make_ice(self, *, on_renewed: Callable[..., None], **_: object) -> AsyncMock:
         ice = create_autospec(IceServerCache, instance=True)
-        ice.servers = ()
+        ice.servers, ice.usable_for, ice.error = (), 0.0, None
         ice.run.side_effect = self._for_ever
         self._ice = (ice, on_renewed)
+        return ice
+
+    def make_ice_of_relay(self, **_: object) -> AsyncMock:
+        ice = create_autospec(IceServerCache, instance=True)
+        ice.servers, ice.usable_for, ice.error = (), 0.0, None
+        ice.run.side_effect = self._for_ever
         return ice
 
     def make_peer(
@@ -127,3 +142,14 @@ def patched_masters() -> Generator[Masters]:
         patch(f"{module}.SignalingConnection", side_effect=masters.make_connection),
     ):
         yield masters
+
+
+async def async_share(
+    hass: HomeAssistant, camera: er.RegistryEntry, name: str = "ha-front-door"
+) -> MockConfigEntry:
+    """Return a loaded account that shares a camera, whose far sides are patched."""
+    entry = make_entry(shared_camera_data(camera.id, name))
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    return entry

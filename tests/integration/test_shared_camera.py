@@ -368,7 +368,16 @@ async def test_each_entity_belongs_to_the_cameras_device(
     entities = er.async_entries_for_config_entry(entity_registry, entry.entry_id)
     assert {entity.unique_id for entity in entities} == {
         f"{subentry.subentry_id}_{key}"
-        for key in ("connected", "live_view", "session", "sharing", "viewers")
+        for key in (
+            "answer_time",
+            "bitrate",
+            "connected",
+            "connection",
+            "live_view",
+            "session",
+            "sharing",
+            "viewers",
+        )
     }
     assert {entity.config_subentry_id for entity in entities} == {subentry.subentry_id}
     assert len({entity.device_id for entity in entities}) == 1

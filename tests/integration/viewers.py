@@ -86,7 +86,7 @@ class Sockets:
 
     def make_ice(self, **arguments: Any) -> AsyncMock:
         ice = create_autospec(IceServerCache, instance=True)
-        ice.servers = ()
+        ice.servers, ice.usable_for, ice.error = (), 0.0, None
         ice.run.side_effect = self._for_ever
         self.ice.append(ice)
         self.ice_options.append(arguments)

@@ -1,6 +1,7 @@
 """The Alexa skill: its backend in AWS Lambda, and what that tells Home Assistant."""
 
 from .notice import (
+    SENDER_PREFIX,
     End,
     Notice,
     OfferTerms,
@@ -14,6 +15,7 @@ from .notice import (
 )
 
 __all__ = [
+    "SENDER_PREFIX",
     "End",
     "Notice",
     "OfferTerms",

@@ -13,6 +13,7 @@ from .events import (
     SessionEvent,
     Timings,
 )
+from .feed import CameraFeed
 from .internals import IncompatibleLibraryError
 from .limits import Limits
 from .master import MasterPeer
@@ -22,6 +23,7 @@ from .source import MediaSource, SourceError, Stills, StreamUrl
 from .still import Picture, StillError, StillViewer
 
 __all__ = [
+    "CameraFeed",
     "CandidateGathered",
     "Connected",
     "EndOfCandidates",

@@ -1,0 +1,130 @@
+"""The sensors tell how viewers are served."""
+
+from collections.abc import AsyncGenerator
+from unittest.mock import AsyncMock, patch
+
+from homeassistant.const import STATE_UNKNOWN
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+)
+
+from custom_components.kinesis_webrtc.peer import (
+    Connected,
+    Ended,
+    EndReason,
+    Timings,
+)
+
+from .conftest import TRANSLATIONS, channel_arn
+from .masters import Master, Masters, async_share, patched_masters
+
+BIT_RATE = "sensor.front_door_bit_rate"
+
+
+@pytest.fixture
+async def masters() -> AsyncGenerator[Masters]:
+    with patched_masters() as masters:
+        yield masters
+
+
+@pytest.fixture
+async def entry(
+    hass: HomeAssistant,
+    mock_client: AsyncMock,
+    masters: Masters,
+    camera: er.RegistryEntry,
+) -> MockConfigEntry:
+    return await async_share(hass, camera)
+
+
+@pytest.fixture
+def master(entry: MockConfigEntry, masters: Masters) -> Master:
+    return masters[channel_arn("ha-front-door")]
+
+
+def state(hass: HomeAssistant, entity_id: str) -> str:
+    found = hass.states.get(entity_id)
+    assert found is not None
+    return found.state
+
+
+@pytest.fixture
+def _all_enabled() -> AsyncGenerator[None]:
+    """Have no entity disabled by default."""
+    with patch(
+        "homeassistant.helpers.entity.Entity.entity_registry_enabled_default",
+        True,
+    ):
+        yield
+
+
+async def test_what_changes_often_is_disabled_at_first(
+    entry: MockConfigEntry, entity_registry: er.EntityRegistry
+) -> None:
+    disabled = {
+        entity.unique_id.partition("_")[2]
+        for entity in er.async_entries_for_config_entry(entity_registry, entry.entry_id)
+        if entity.disabled_by
+    }
+    assert disabled == {"answer_time", "bitrate"}
+
+
+@pytest.mark.usefixtures("_all_enabled")
+async def test_the_last_answer_and_the_way_of_the_pictures_are_shown(
+    hass: HomeAssistant, master: Master
+) -> None:
+    assert state(hass, "sensor.front_door_connection") == STATE_UNKNOWN
+    assert state(hass, "sensor.front_door_answer_time") == STATE_UNKNOWN
+
+    master.on_event(
+        Connected(
+            viewer_id="echo-1",
+            local_type="relay",
+            remote_type="host",
+            timings=Timings(answered_ms=412.4),
+        )
+    )
+
+    assert state(hass, "sensor.front_door_connection") == "relayed"
+    assert float(state(hass, "sensor.front_door_answer_time")) == 412.4
+
+    master.on_event(
+        Ended(viewer_id="echo-1", reason=EndReason.VIEWER_LOST, timings=Timings())
+    )
+    assert state(hass, "sensor.front_door_connection") == "relayed"
+
+
+@pytest.mark.usefixtures("_all_enabled")
+async def test_the_bit_rate_is_that_of_all_viewers(
+    hass: HomeAssistant, master: Master, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(
+        "custom_components.kinesis_webrtc.sensor.time.monotonic", lambda: now[0]
+    )
+
+    async def later(sent: int) -> str:
+        now[0] += 10
+        master.peer.bytes_sent = sent
+        async_fire_time_changed(hass, fire_all=True)
+        await hass.async_block_till_done()
+        return state(hass, BIT_RATE)
+
+    await later(0)
+    assert float(await later(2_500_000)) == 2000
+    assert float(await later(2_500_000)) == 0
+    # Another camera's peer has begun to count.
+    assert float(await later(10)) == 0
+    assert float(await later(1_250_010)) == 1000
+
+
+def test_each_way_has_a_name() -> None:
+    assert TRANSLATIONS["entity"]["sensor"]["connection"]["state"].keys() == {
+        "direct",
+        "reflexive",
+        "relayed",
+    }
