@@ -18,6 +18,7 @@ from .internals import IncompatibleLibraryError
 from .limits import Limits
 from .master import MasterPeer
 from .offer import Offer, OfferRefused, RefusalReason, normalise
+from .probe import ProbeStep, ProbeViewer, candidate_types
 from .servers import IceServer
 from .source import MediaSource, SourceError, Stills, StreamUrl
 from .still import Picture, StillError, StillViewer
@@ -38,6 +39,8 @@ __all__ = [
     "Offer",
     "OfferRefused",
     "Picture",
+    "ProbeStep",
+    "ProbeViewer",
     "RefusalReason",
     "SessionEvent",
     "SourceError",
@@ -46,5 +49,6 @@ __all__ = [
     "Stills",
     "StreamUrl",
     "Timings",
+    "candidate_types",
     "normalise",
 ]

@@ -76,10 +76,12 @@ class Gathering:
         trickle: bool,
         on_candidate: Callable[[LocalCandidate], None],
         on_end: Callable[[], None],
+        on_found: Callable[[LocalCandidate], None] | None = None,
     ) -> None:
         """Prepare; nothing is sent before `run`.
 
-        `on_candidate` and `on_end` tell of what comes after `run` has returned.
+        `on_candidate` and `on_end` tell of what comes after `run` has returned,
+        `on_found` of every candidate, also of one whose address is known already.
         """
         self._connection = connection
         self._servers = servers
@@ -89,6 +91,7 @@ class Gathering:
         self._trickle = trickle
         self._on_candidate = on_candidate
         self._on_end = on_end
+        self._on_found = on_found
         self._candidates: list[LocalCandidate] = []
         self._hosts: list[aioice.ice.StunProtocol] = []
         self._relays: list[aioice.ice.StunProtocol] = []
@@ -219,6 +222,8 @@ class Gathering:
         )
         known = {(each.address, each.port) for each in self._candidates}
         self._candidates.append(found)
+        if self._on_found is not None:
+            self._on_found(found)
         if not self._returned:
             return
         if (found.address, found.port) not in known:

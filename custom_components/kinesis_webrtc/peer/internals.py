@@ -18,6 +18,7 @@ from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtcrtpsender import RTCRtpSender
 from aiortc.rtcrtptransceiver import RTCRtpTransceiver
+from aiortc.rtp import RtpPacket
 
 _CERTIFICATES = "_RTCPeerConnection__certificates"
 _CONNECT = "_RTCPeerConnection__connect"
@@ -57,7 +58,10 @@ def missing() -> list[str]:
     expected: list[tuple[object, tuple[str, ...]]] = [
         (pc, (_CERTIFICATES, _CONNECT)),
         (transceiver, ("_codecs",)),
-        (transceiver.receiver, (_ACTIVE_SSRC, "_send_rtcp_pli")),
+        (
+            transceiver.receiver,
+            (_ACTIVE_SSRC, "_handle_rtp_packet", "_send_rtcp_pli"),
+        ),
         (transceiver.sender, (_ENCODER,)),
         (transceiver.receiver.transport, ("_get_stats",)),
         (connection, _CONNECTION_NAMES),
@@ -174,6 +178,19 @@ async def request_key_frame(receiver: RTCRtpReceiver) -> None:
     """Ask the far side for a key frame (RFC 4585 section 6.3.1)."""
     for ssrc in tuple(getattr(receiver, _ACTIVE_SSRC)):
         await receiver._send_rtcp_pli(ssrc)
+
+
+def watch_packets(
+    receiver: RTCRtpReceiver, on_packet: Callable[[int, bytes], None]
+) -> None:
+    """Tell of each RTP packet, by payload type and payload, before it is handled."""
+    stock = receiver._handle_rtp_packet
+
+    async def handle(packet: RtpPacket, arrival_time_ms: int) -> None:
+        on_packet(packet.payload_type, packet.payload)
+        await stock(packet, arrival_time_ms=arrival_time_ms)
+
+    vars(receiver)["_handle_rtp_packet"] = handle
 
 
 async def abandon_relay(protocol: aioice.ice.StunProtocol) -> None:

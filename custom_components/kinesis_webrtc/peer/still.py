@@ -125,7 +125,8 @@ class StillViewer:
             limits=self._limits,
             trickle=True,
             on_candidate=self._candidate_gathered,
-            on_end=lambda: None,
+            on_end=self._gathering_ended,
+            on_found=self._candidate_found,
         )
         internals.set_gatherer(connection, self._gathering.run)
         await pc.setLocalDescription(await pc.createOffer())
@@ -221,10 +222,20 @@ class StillViewer:
             return
         if self._pc.connectionState in {"failed", "closed"}:
             self._failed.set_result(None)
+            self._connection_ended()
 
     def _candidate_gathered(self, candidate: LocalCandidate) -> None:
         if self._transceiver is not None:
             self._on_candidate(candidate.text, self._transceiver.mid or "0", 0)
+
+    def _candidate_found(self, candidate: LocalCandidate) -> None:
+        """Take note of a candidate of ours, whenever it comes."""
+
+    def _gathering_ended(self) -> None:
+        """Take note that no more candidates of ours will come."""
+
+    def _connection_ended(self) -> None:
+        """Take note that there is no connection, or will be none."""
 
     def _start[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work, name="kinesis_webrtc still")
