@@ -9,7 +9,7 @@ import pytest
 from custom_components.kinesis_webrtc.alexa.lambda_function import Limits
 from tests.emulator import FaultKind, KvsEmulator
 
-from .conftest import TAGS, Skill, discover
+from .conftest import PATIENT, TAGS, Skill, discover
 from .test_lambda_views import deny
 
 CAMERA_NAME = "kinesis_webrtc:camera_name"
@@ -219,7 +219,7 @@ async def test_a_missing_permission_is_named(
     add(emulator, "ha-front-door")
     deny(monkeypatch, emulator, action)
 
-    assert await make_skill(Limits()).error(discover()) == "INTERNAL_ERROR"
+    assert await make_skill(PATIENT).error(discover()) == "INTERNAL_ERROR"
     assert f"kinesisvideo:{action}" in caplog.text
 
 

@@ -9,7 +9,7 @@ import pytest
 from custom_components.kinesis_webrtc.alexa.lambda_function import Limits
 from tests.emulator import Channel, KvsEmulator
 
-from .conftest import PATH, Master, Skill, allow, directive, discover, rtc
+from .conftest import PATH, PATIENT, Master, Skill, allow, directive, discover, rtc
 from .fakes import ANN, BOB, LoginWithAmazon, ParameterStore
 
 INITIATE = "InitiateSessionWithOffer"
@@ -218,7 +218,7 @@ async def test_login_with_amazon_that_is_away_is_named(
 ) -> None:
     environment["LWA_URL"] = "http://127.0.0.1:9"
 
-    assert await make_skill(Limits()).error(rtc(INITIATE)) == "INTERNAL_ERROR"
+    assert await make_skill(PATIENT).error(rtc(INITIATE)) == "INTERNAL_ERROR"
     assert "Login with Amazon could not be asked" in caplog.text
 
 
@@ -278,7 +278,7 @@ async def test_a_grant_is_kept_for_home_assistant(
 ) -> None:
     # Its customer's events are taken in the function's own region alone.
     environment["AWS_REGION"] = "us-west-2"
-    skill = make_skill(Limits())
+    skill = make_skill(PATIENT)
     lwa.codes["code-1"] = "Atzr|refresh"
 
     response = await skill(accept_grant())

@@ -9,6 +9,8 @@ from typing import Any, Final, Protocol
 
 import aiohttp
 
+from .errors import AlexaSkillError
+
 _LOGGER = logging.getLogger(__name__)
 
 _MAX_ANSWER: Final = 20_000
@@ -41,7 +43,7 @@ class Grant(Protocol):
         """What access tokens are got with."""
 
 
-class GrantRefusedError(Exception):
+class GrantRefusedError(AlexaSkillError):
     """A customer's grant is of no use any more; `code` is Amazon's own word for it."""
 
     def __init__(self, code: str) -> None:
@@ -50,11 +52,11 @@ class GrantRefusedError(Exception):
         self.code = code
 
 
-class SecretsRefusedError(Exception):
+class SecretsRefusedError(AlexaSkillError):
     """The skill's client id and secret are not, or no longer, right."""
 
 
-class UnavailableError(Exception):
+class UnavailableError(AlexaSkillError):
     """A service does not answer, or not now; it may in `retry_after` seconds."""
 
     def __init__(self, reason: str, retry_after: float = 0.0) -> None:

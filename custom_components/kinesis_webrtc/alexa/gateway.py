@@ -153,10 +153,11 @@ class EventGateway:
         return answer
 
     def _secrets_refused(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        _LOGGER.warning("Login with Amazon refuses the skill's client id and secret")
-        for outbox in self._outboxes.values():
-            outbox.close()
-        self._on_secrets_refused()
+        if not self._closed:
+            self._closed = True
+            _LOGGER.warning(
+                "Login with Amazon refuses the skill's client id and secret"
+            )
+            for outbox in self._outboxes.values():
+                outbox.close()
+            self._on_secrets_refused()

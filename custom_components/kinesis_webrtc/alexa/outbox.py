@@ -110,9 +110,8 @@ class Outbox:
                     token = await self._tokens.get()
             except TimeoutError:
                 continue
-            # Something newer may have taken its place meanwhile.
-            item = self.waiting.first(lane, loop.time())
-            if item is None:
+            # Something newer may have taken its place meanwhile, or nothing is left.
+            if (item := self.waiting.first(lane, loop.time())) is None:
                 break
             try:
                 answer = await self._tell(item, token)

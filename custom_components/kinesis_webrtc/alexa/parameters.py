@@ -69,11 +69,16 @@ class Owners:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """The permission to send events to a user; `granted_ms` is a Unix time in ms."""
+    """The permission to send events to a user; `granted_ms` is a Unix time in ms.
+
+    `region` is AWS's, of the function that got it: the user's events are taken by the
+    event gateway of that part of the world alone. It is None where it is not known.
+    """
 
     user_id: str
     refresh_token: str = field(repr=False)
     granted_ms: int
+    region: str | None = None
 
 
 class SkillParameters:
@@ -156,6 +161,7 @@ class SkillParameters:
                 user_id=str(content["user_id"]),
                 refresh_token=str(content["refresh_token"]),
                 granted_ms=int(content["granted_ms"]),
+                region=content.get("region") or None,
             )
             for content in await self._read_all(
                 _GRANTS, {"user_id", "refresh_token", "granted_ms"}
