@@ -5,7 +5,9 @@ import json
 from pathlib import Path
 import re
 import subprocess
+import sys
 from typing import Any
+import zipfile
 
 import pytest
 import yaml
@@ -19,6 +21,7 @@ from custom_components.kinesis_webrtc.alexa.template import (
 )
 from tests.emulator import Channel, KvsEmulator, User
 from tests.helpers.moto import PYTHON
+from tests.system import ROOT
 
 from .conftest import PATH, REGION, TAGS, Master, Skill, directive, discover, rtc
 from .fakes import BOB, LoginWithAmazon, ParameterStore
@@ -266,3 +269,16 @@ async def test_a_channel_outside_of_the_role_is_refused(
     )
 
     assert kind == "NO_SUCH_ENDPOINT"
+
+
+def test_the_package_carries_the_template(tmp_path: Path) -> None:
+    output = tmp_path / "package.zip"
+    subprocess.run(
+        [sys.executable, ROOT / "scripts" / "package", output],
+        check=True,
+        capture_output=True,
+    )
+
+    with zipfile.ZipFile(output) as archive:
+        names = archive.namelist()
+    assert {"alexa/template.yaml", "alexa/lambda_function.py"} <= set(names)

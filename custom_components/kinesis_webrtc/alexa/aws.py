@@ -9,6 +9,7 @@ from typing import Any, Final
 from botocore import xform_name
 from botocore.exceptions import (
     ClientError,
+    ConnectionError as BotoConnectionError,
     HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
@@ -105,8 +106,8 @@ def translate(err: Exception, *, action: str) -> AlexaSkillError:
     kind = type(err).__name__
     if isinstance(err, NoCredentialsError | PartialCredentialsError):
         return KeysRefusedError(kind)
-    # HTTPClientError is the base of what botocore says of connections.
-    if isinstance(err, HTTPClientError | TimeoutError | OSError):
+    # Python's TimeoutError is an OSError too.
+    if isinstance(err, BotoConnectionError | HTTPClientError | OSError):
         return CannotReachAwsError(kind)
     return AlexaServiceError(kind)
 
