@@ -210,6 +210,9 @@ def flows_of(texts: Tree) -> Iterator[tuple[str, Tree]]:
             yield name, texts[name]
     for name, flow in texts.get("config_subentries", {}).items():
         yield f"config_subentries.{name}", flow
+    for name, issue in texts.get("issues", {}).items():
+        if "fix_flow" in issue:
+            yield f"issues.{name}.fix_flow", issue["fix_flow"]
 
 
 def check_flows(texts: Tree, code: Code) -> Iterator[str]:

@@ -10,7 +10,9 @@ from .config_flow import KinesisWebRTCConfigFlow
 from .const import DOMAIN
 from .coordinator import AccountRuntime, KinesisWebRTCConfigEntry
 from .created_channels import async_get_created_channels
+from .created_stacks import account_of, async_get_created_stacks
 from .services import async_setup_services
+from .skill_template import SkillTemplateView
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 PLATFORMS = [
@@ -23,8 +25,9 @@ PLATFORMS = [
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Set up the integration's actions."""
+    """Set up the integration's actions, and the download of the skill's template."""
     async_setup_services(hass)
+    hass.http.register_view(SkillTemplateView(hass))
     return True
 
 
@@ -61,6 +64,8 @@ async def async_update_entry(
     await runtime.async_update(entry)
     created = await async_get_created_channels(hass)
     await created.async_clean_up(hass, entry, runtime.client)
+    stacks = await async_get_created_stacks(hass)
+    await stacks.async_clean_up(account_of(entry), entry.data)
 
 
 async def async_unload_entry(
@@ -80,6 +85,8 @@ async def async_remove_entry(
     created = await async_get_created_channels(hass)
     client = async_create_client(hass, entry.data)
     await created.async_clean_up(hass, entry, client)
+    stacks = await async_get_created_stacks(hass)
+    await stacks.async_clean_up(account_of(entry), entry.data)
 
 
 async def async_migrate_entry(

@@ -14,6 +14,7 @@ from .const import (
     CONF_SESSION_TOKEN,
 )
 from .created_channels import async_get_created_channels
+from .created_stacks import account_of, async_get_created_stacks
 from .signaling import (
     Credentials,
     ExpiredTokenError,
@@ -63,3 +64,5 @@ async def async_check_account(hass: HomeAssistant, entry: ConfigEntry) -> None:
         return
     created = await async_get_created_channels(hass)
     await created.async_clean_up(hass, entry, client)
+    stacks = await async_get_created_stacks(hass)
+    await stacks.async_clean_up(account_of(entry), entry.data)

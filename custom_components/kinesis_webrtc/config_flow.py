@@ -20,10 +20,7 @@ from homeassistant.helpers.selector import (
     SelectSelectorConfig,
     SelectSelectorMode,
     TextSelector,
-    TextSelectorConfig,
-    TextSelectorType,
 )
-import probatio
 import voluptuous as vol
 
 from .account import async_create_client
@@ -35,35 +32,22 @@ from .const import (
     CONF_RELAY_CHANNEL_ARN,
     CONF_RELAYS,
     CONF_SECRET_ACCESS_KEY,
-    CONF_SESSION_TOKEN,
     CONF_STUN_SERVER,
     DOCUMENTATION_URL,
     DOMAIN,
+    SUBENTRY_TYPE_ALEXA_SKILL,
     SUBENTRY_TYPE_REMOTE_CHANNEL,
     SUBENTRY_TYPE_SHARED_CAMERA,
 )
 from .created_channels import CreatedChannels, async_get_created_channels
 from .errors import flow_errors
+from .keys_form import KEYS_SCHEMA, cleaned
 from .regions import REGIONS, nearest_region
 from .remote_channel_flow import RemoteChannelFlow
 from .signaling import ClockSkewError, SignalingClient
+from .skill_flow import AlexaSkillFlow
 from .subentry_flow import SharedCameraFlow
 
-# Keeps a value out of the texts of validation errors, where Home Assistant has it.
-_secret = getattr(probatio, "Secret", str)
-
-_PASSWORD = TextSelector(
-    TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
-)
-_KEYS_SCHEMA: Final = vol.Schema(
-    {
-        vol.Required(CONF_ACCESS_KEY_ID): TextSelector(
-            TextSelectorConfig(autocomplete="off")
-        ),
-        vol.Required(_secret(CONF_SECRET_ACCESS_KEY)): _PASSWORD,
-        vol.Optional(_secret(CONF_SESSION_TOKEN)): _PASSWORD,
-    }
-)
 _ACCOUNT_SCHEMA: Final = vol.Schema(
     {
         vol.Required(CONF_REGION): SelectSelector(
@@ -73,7 +57,7 @@ _ACCOUNT_SCHEMA: Final = vol.Schema(
                 custom_value=True,
             )
         ),
-        **_KEYS_SCHEMA.schema,
+        **KEYS_SCHEMA.schema,
     }
 )
 _OPTIONS_SCHEMA: Final = vol.Schema(
@@ -117,6 +101,7 @@ class KinesisWebRTCConfigFlow(ConfigFlow, domain=DOMAIN):
         return {
             SUBENTRY_TYPE_SHARED_CAMERA: SharedCameraFlow,
             SUBENTRY_TYPE_REMOTE_CHANNEL: RemoteChannelFlow,
+            SUBENTRY_TYPE_ALEXA_SKILL: AlexaSkillFlow,
         }
 
     @staticmethod
@@ -132,7 +117,7 @@ class KinesisWebRTCConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Add an account in a region."""
         if user_input is not None:
-            data = _cleaned(user_input)
+            data = cleaned(user_input)
             data[CONF_REGION] = data[CONF_REGION].lower()
             if account := await self._async_check(data):
                 self._abort_if_unique_id_configured()
@@ -171,10 +156,10 @@ class KinesisWebRTCConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         if user_input is None:
             suggested = {CONF_ACCESS_KEY_ID: entry.data[CONF_ACCESS_KEY_ID]}
-            return self._show_form(step_id, _KEYS_SCHEMA, suggested, entry)
-        data = {CONF_REGION: entry.data[CONF_REGION], **_cleaned(user_input)}
+            return self._show_form(step_id, KEYS_SCHEMA, suggested, entry)
+        data = {CONF_REGION: entry.data[CONF_REGION], **cleaned(user_input)}
         if not await self._async_check(data):
-            return self._show_form(step_id, _KEYS_SCHEMA, user_input, entry)
+            return self._show_form(step_id, KEYS_SCHEMA, user_input, entry)
         self._abort_if_unique_id_mismatch()
         # The update listener reloads the entry, but only a loaded one has a listener.
         if entry.state is not ConfigEntryState.LOADED:
@@ -303,14 +288,6 @@ def _check_clock(client: SignalingClient) -> None:
     offset = client.clock.offset
     if abs(offset) > _CLOCK_TOLERANCE:
         raise ClockSkewError(offset=offset.total_seconds())
-
-
-def _cleaned(user_input: Mapping[str, str]) -> dict[str, str]:
-    """Return what was typed or pasted, without blanks around it."""
-    data = {key: value.strip() for key, value in user_input.items()}
-    if not data.get(CONF_SESSION_TOKEN):
-        data.pop(CONF_SESSION_TOKEN, None)
-    return data
 
 
 def _stun_url(server: str) -> str | None:

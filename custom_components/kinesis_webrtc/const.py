@@ -25,6 +25,21 @@ CONF_SHARING: Final = "sharing"
 # How the ids of the built-in viewer begin, on the channel and in the session event.
 SELF_TEST_PREFIX: Final = "self-test-"
 
+SUBENTRY_TYPE_ALEXA_SKILL: Final = "alexa_skill"
+CONF_SKILL_ID: Final = "skill_id"
+CONF_LANGUAGES: Final = "languages"
+CONF_BACKEND: Final = "backend"
+CONF_STACKS: Final = "stacks"
+CONF_NAME: Final = "name"
+CONF_FUNCTION_ARN: Final = "function_arn"
+CONF_VERSION: Final = "version"
+CONF_CODE: Final = "code"
+CONF_CLIENT_ID: Final = "client_id"
+CONF_CLIENT_SECRET: Final = "client_secret"
+CONF_LINKING_CLIENT_ID: Final = "linking_client_id"
+CONF_SECRETS_WRITTEN: Final = "secrets_written"
+CONF_OWNERS: Final = "owners"
+
 # The Alexa skill finds a home's channels by this prefix, since the service lists
 # channels by name only, and then by the tags below.
 CHANNEL_NAME_PREFIX: Final = "ha-"

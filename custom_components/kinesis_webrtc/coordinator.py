@@ -9,9 +9,11 @@ from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
 
 from .account import async_create_client
+from .alexa_skill import AlexaSkill
 from .const import (
     CONF_RELAY_CHANNEL_ARN,
     CONF_STUN_SERVER,
+    SUBENTRY_TYPE_ALEXA_SKILL,
     SUBENTRY_TYPE_REMOTE_CHANNEL,
     SUBENTRY_TYPE_SHARED_CAMERA,
 )
@@ -73,13 +75,14 @@ class Roster[T: SubentryRuntime](dict[str, T]):
 
 @dataclass(kw_only=True, slots=True)
 class AccountRuntime:
-    """The AWS client of an account, the cameras that it shares, and those it views."""
+    """The AWS client of an account, the cameras it shares or views, and its skill."""
 
     client: SignalingClient
     data: Mapping[str, Any]
     options: Mapping[str, Any]
     shared_cameras: Roster[SharedCamera]
     remote_channels: Roster[RemoteChannel]
+    alexa_skills: Roster[AlexaSkill]
     relay: Relay | None = None
     # Home Assistant runs the update listeners of two quick changes side by side.
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -112,6 +115,9 @@ class AccountRuntime:
                 subentry_type=SUBENTRY_TYPE_REMOTE_CHANNEL,
                 create=create(RemoteChannel),
             ),
+            alexa_skills=Roster(
+                subentry_type=SUBENTRY_TYPE_ALEXA_SKILL, create=create(AlexaSkill)
+            ),
         )
 
     @callback
@@ -127,7 +133,8 @@ class AccountRuntime:
 
     @callback
     def async_start_channels(self, entry: KinesisWebRTCConfigEntry) -> None:
-        """Start what the entry's subentries tell."""
+        """Start what the entry's subentries tell; cameras have news for the skill."""
+        self.alexa_skills.async_start(entry)
         self.shared_cameras.async_start(entry)
         self.remote_channels.async_start(entry)
 
@@ -138,6 +145,7 @@ class AccountRuntime:
         sockets of the other cameras go on.
         """
         async with self.lock:
+            await self.alexa_skills.async_update(entry)
             await self.shared_cameras.async_update(entry)
             await self.remote_channels.async_update(entry)
 
@@ -149,3 +157,4 @@ class AccountRuntime:
                 self.relay = None
             await self.shared_cameras.async_stop()
             await self.remote_channels.async_stop()
+            await self.alexa_skills.async_stop()

@@ -30,6 +30,8 @@ TO_REDACT: Final = frozenset(
         "client_id",
         "client_secret",
         "linking_client_id",
+        # People, by name and address.
+        "owners",
         "skill_id",
     }
 )

@@ -1,4 +1,4 @@
-"""Errors of the signaling service, as Home Assistant shows them."""
+"""Errors of AWS's services, as Home Assistant shows them."""
 
 import logging
 
@@ -7,6 +7,15 @@ from homeassistant.exceptions import (
     ServiceValidationError,
 )
 
+from .alexa.errors import (
+    AccessRefusedError,
+    AlexaSkillError,
+    CannotReachAwsError,
+    KeysRefusedError,
+    StackFailedError,
+    StackTimeoutError,
+    TooManyOwnersError,
+)
 from .const import DOCUMENTATION_URL, DOMAIN
 from .peer import EndReason, RefusalReason
 from .signaling import (
@@ -50,9 +59,12 @@ _FLOW_ERRORS = (
 def flow_errors(err: Exception) -> tuple[dict[str, str], dict[str, str]]:
     """Return a form's errors and the placeholders of their texts.
 
-    What is no error of the signaling package is a defect: it is logged, and the form
-    says no more than "unknown".
+    What is no error of our own packages is a defect: it is logged, and the form says no
+    more than "unknown".
     """
+    if isinstance(err, AlexaSkillError):
+        key, placeholders = _skill_error(err)
+        return {"base": key}, {"documentation_url": DOCUMENTATION_URL, **placeholders}
     if not isinstance(err, SignalingError):
         _LOGGER.error("Unexpected error in a configuration flow", exc_info=err)
         return {"base": "unknown"}, {}
@@ -63,8 +75,17 @@ def flow_errors(err: Exception) -> tuple[dict[str, str], dict[str, str]]:
     }
 
 
-def as_home_assistant_error(err: SignalingError) -> HomeAssistantError:
+def as_home_assistant_error(
+    err: SignalingError | AlexaSkillError,
+) -> HomeAssistantError:
     """Return the translated error that an action or an entity raises."""
+    if isinstance(err, AlexaSkillError):
+        key, placeholders = _skill_error(err)
+        return HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key=key,
+            translation_placeholders=placeholders,
+        )
     if isinstance(err, InvalidArgumentError | PayloadTooLargeError):
         return ServiceValidationError(
             translation_domain=DOMAIN,
@@ -96,3 +117,23 @@ def _placeholders(err: SignalingError) -> dict[str, str]:
         case InvalidArgumentError(message=message):
             placeholders["detail"] = message or err.key
     return placeholders
+
+
+def _skill_error(err: AlexaSkillError) -> tuple[str, dict[str, str]]:
+    """Return the key of an error's texts, and all that they may name."""
+    match err:
+        case (
+            AccessRefusedError(action=action) | StackFailedError(action=str() as action)
+        ):
+            return "not_authorized", {"action": action or "*"}
+        case StackFailedError(reason=reason):
+            return "stack_failed", {"reason": reason}
+        case StackTimeoutError():
+            return "stack_timeout", {}
+        case KeysRefusedError():
+            return "invalid_credentials", {}
+        case CannotReachAwsError():
+            return "cannot_connect", {"operation": "AWS"}
+        case TooManyOwnersError():
+            return "too_many_owners", {}
+    return "aws_error", {"detail": str(err)}

@@ -17,7 +17,11 @@ from homeassistant.components.camera import DOMAIN as CAMERA_DOMAIN
 from homeassistant.config_entries import ConfigEntry, ConfigSubentryData
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowManager, FlowResultType
-from homeassistant.helpers import entity_registry as er, instance_id
+from homeassistant.helpers import (
+    entity_registry as er,
+    instance_id,
+    issue_registry as ir,
+)
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -43,9 +47,9 @@ from custom_components.kinesis_webrtc.signaling import (
     SignalingClient,
 )
 
-ACCOUNT = "123456789012"
-REGION = "eu-west-1"
-KEYS = {CONF_ACCESS_KEY_ID: "AKIDEXAMPLE", CONF_SECRET_ACCESS_KEY: "secret-example"}
+from .skill_aws import ACCOUNT, ACCOUNT_KEY, REGION, SkillAws
+
+KEYS = {CONF_ACCESS_KEY_ID: ACCOUNT_KEY, CONF_SECRET_ACCESS_KEY: "secret-example"}
 
 TRANSLATIONS = json.loads(
     Path("custom_components/kinesis_webrtc/translations/en.json").read_text("utf-8")
@@ -284,6 +288,11 @@ def _owner(manager: Any, flow: Any) -> str:
 
 
 def _section(manager: Any, flow: Any) -> dict[str, Any]:
+    if issue_id := flow.context.get("issue_id"):
+        issue = ir.async_get(manager.hass).async_get_issue(DOMAIN, issue_id)
+        return (
+            TRANSLATIONS["issues"][issue.translation_key]["fix_flow"] if issue else {}
+        )
     if isinstance(flow.handler, tuple):
         return TRANSLATIONS["config_subentries"][flow.handler[1]]
     if manager.hass.config_entries.async_get_entry(flow.handler):
@@ -307,8 +316,28 @@ def _check_texts(section: dict[str, Any], result: dict[str, Any]) -> None:
         for text in texts:
             check_text(text, placeholders)
 
+    elif result["type"] is FlowResultType.MENU:
+        step = section["step"][result["step_id"]]
+        options = [step["menu_options"][key] for key in result["menu_options"]]
+        for text in [step["title"], step["description"], *options]:
+            check_text(text, placeholders)
+    elif result["type"] is FlowResultType.SHOW_PROGRESS:
+        check_text(section["progress"][result["progress_action"]], placeholders)
+
 
 def check_text(text: str, placeholders: dict[str, str]) -> None:
     """Fail if a text names a placeholder that is not given."""
     missing = set(re.findall(r"{(\w+)}", text)) - placeholders.keys()
     assert not missing, f"{missing} not given for: {text}"
+
+
+@pytest.fixture
+def skill_aws() -> Generator[SkillAws]:
+    """Return the account's stacks and parameters; no call may break AWS's models."""
+    aws = SkillAws()
+    with patch(
+        "custom_components.kinesis_webrtc.aws_clients.boto3.session.Session",
+        aws.session,
+    ):
+        yield aws
+    assert not aws.problems

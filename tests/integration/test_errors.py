@@ -7,6 +7,16 @@ from homeassistant.exceptions import (
 )
 import pytest
 
+from custom_components.kinesis_webrtc.alexa.errors import (
+    AccessRefusedError,
+    AlexaServiceError,
+    AlexaSkillError,
+    CannotReachAwsError,
+    KeysRefusedError,
+    StackFailedError,
+    StackTimeoutError,
+    TooManyOwnersError,
+)
 from custom_components.kinesis_webrtc.const import DOMAIN
 from custom_components.kinesis_webrtc.errors import (
     as_home_assistant_error,
@@ -45,8 +55,12 @@ def test_every_error_has_a_text_for_actions(kind: type[SignalingError]) -> None:
 @every_kind
 @pytest.mark.parametrize(
     "section",
-    [TRANSLATIONS["config"], TRANSLATIONS["config_subentries"]["shared_camera"]],
-    ids=["account", "shared camera"],
+    [
+        TRANSLATIONS["config"],
+        TRANSLATIONS["config_subentries"]["shared_camera"],
+        TRANSLATIONS["config_subentries"]["alexa_skill"],
+    ],
+    ids=["account", "shared camera", "Alexa skill"],
 )
 def test_every_error_has_a_text_for_forms(
     section: dict[str, Any], kind: type[SignalingError]
@@ -95,3 +109,37 @@ def test_a_defect_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> N
     assert flow_errors(RuntimeError("inner workings")) == ({"base": "unknown"}, {})
 
     assert "inner workings" in caplog.text
+
+
+SKILL_ERRORS = [
+    (AccessRefusedError("ssm:PutParameter"), "not_authorized"),
+    (AccessRefusedError(None), "not_authorized"),
+    (KeysRefusedError("InvalidClientTokenId"), "invalid_credentials"),
+    (CannotReachAwsError("EndpointConnectionError"), "cannot_connect"),
+    (StackFailedError("Role x already exists"), "stack_failed"),
+    (StackFailedError("not authorized", action="iam:CreateRole"), "not_authorized"),
+    (StackTimeoutError("kinesis-webrtc-1"), "stack_timeout"),
+    (TooManyOwnersError(), "too_many_owners"),
+    (AlexaServiceError("Throttling", "slow down"), "aws_error"),
+]
+
+
+@pytest.mark.parametrize(("error", "key"), SKILL_ERRORS)
+def test_every_error_of_the_skill_has_texts(error: AlexaSkillError, key: str) -> None:
+    shown = as_home_assistant_error(error)
+    errors, placeholders = flow_errors(error)
+
+    assert errors == {"base": key}
+    assert shown.translation_key == key
+    check_text(
+        TRANSLATIONS["exceptions"][key]["message"],
+        shown.translation_placeholders or {},
+    )
+    forms = [TRANSLATIONS["config_subentries"]["alexa_skill"]]
+    forms += [
+        issue["fix_flow"]
+        for issue in TRANSLATIONS["issues"].values()
+        if "fix_flow" in issue
+    ]
+    for form in forms:
+        check_text(form["error"][key], placeholders)

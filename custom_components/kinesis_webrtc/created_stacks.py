@@ -1,0 +1,270 @@
+"""What was made in AWS for the Alexa skill, so that none of it is left behind there."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+import logging
+from typing import Any, override
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.singleton import singleton
+from homeassistant.helpers.storage import Store
+from homeassistant.util import dt as dt_util
+from homeassistant.util.hass_dict import HassKey
+
+from .alexa.errors import AlexaSkillError, CannotReachAwsError, KeysRefusedError
+from .alexa.parameters import SkillParameters, ssm_path
+from .alexa.stack import Stacks
+from .aws_clients import AwsClients
+from .const import (
+    CONF_NAME,
+    CONF_REGION,
+    CONF_SKILL_ID,
+    CONF_STACKS,
+    DOMAIN,
+    SUBENTRY_TYPE_ALEXA_SKILL,
+)
+from .errors import as_home_assistant_error
+
+_LOGGER = logging.getLogger(__name__)
+
+_STORAGE_VERSION = 1
+_DATA_KEY: HassKey[CreatedStacks] = HassKey(f"{DOMAIN}.created_stacks")
+
+# What fails for one resource for these reasons fails for the next one, only later.
+_OUTAGES = (CannotReachAwsError, KeysRefusedError)
+
+
+class ResourceKind(StrEnum):
+    """Kinds of what is made."""
+
+    STACK = "stack"
+    PARAMETERS = "parameters"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResourceKey:
+    """A stack by its name, or the parameters below a path."""
+
+    account: str
+    kind: ResourceKind
+    region: str
+    name: str
+
+    @override
+    def __str__(self) -> str:
+        """Say what it is, in the words of AWS's console."""
+        if self.kind is ResourceKind.STACK:
+            return f"CloudFormation stack {self.name} ({self.region})"
+        return f"Parameter Store {self.name}/* ({self.region})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CreatedResource:
+    """Something that was made here, or was about to be."""
+
+    account: str
+    kind: ResourceKind
+    region: str
+    name: str
+    entry_id: str
+    created: str
+
+    @property
+    def key(self) -> ResourceKey:
+        """Return the resource's key."""
+        return ResourceKey(
+            account=self.account,
+            kind=ResourceKind(self.kind),
+            region=self.region,
+            name=self.name,
+        )
+
+
+@singleton(_DATA_KEY, async_=True)
+async def async_get_created_stacks(hass: HomeAssistant) -> CreatedStacks:
+    """Return the list of what was made, loaded at the first call."""
+    created = CreatedStacks(hass)
+    await created.async_load()
+    return created
+
+
+class CreatedStacks:
+    """The stored list of the stacks and parameters that were made here.
+
+    A claim keeps the clean-up off what a flow is about to make, until its subentry
+    exists.
+    """
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        """Prepare an empty list."""
+        self._hass = hass
+        self._store: Store[dict[str, list[dict[str, Any]]]] = Store(
+            hass, _STORAGE_VERSION, f"{DOMAIN}.created_stacks"
+        )
+        self._resources: dict[ResourceKey, CreatedResource] = {}
+        self._claims: dict[ResourceKey, object] = {}
+
+    async def async_load(self) -> None:
+        """Read the list from the disk."""
+        stored = await self._store.async_load() or {"resources": []}
+        resources = [CreatedResource(**item) for item in stored["resources"]]
+        self._resources = {resource.key: resource for resource in resources}
+
+    async def _async_save(self) -> None:
+        await self._store.async_save(
+            {"resources": [asdict(item) for item in self._resources.values()]}
+        )
+
+    @callback
+    def keys(self) -> list[ResourceKey]:
+        """Return all that is on the list."""
+        return list(self._resources)
+
+    @callback
+    def __contains__(self, key: ResourceKey) -> bool:
+        """Return whether something is on the list."""
+        return key in self._resources
+
+    @callback
+    def claim(self, key: ResourceKey, holder: object) -> bool:
+        """Take hold of something; false if someone else has it."""
+        return self._claims.setdefault(key, holder) is holder
+
+    @callback
+    def release(self, holder: object) -> None:
+        """Let go of all that a holder has claimed."""
+        self._claims = {
+            key: other for key, other in self._claims.items() if other is not holder
+        }
+
+    async def async_add(self, key: ResourceKey, entry: ConfigEntry) -> None:
+        """Record something before it is asked for: the answer may get lost."""
+        if key in self._resources:
+            return
+        self._resources[key] = CreatedResource(
+            account=key.account,
+            kind=key.kind,
+            region=key.region,
+            name=key.name,
+            entry_id=entry.entry_id,
+            created=dt_util.utcnow().isoformat(),
+        )
+        await self._async_save()
+
+    async def async_discard(self, key: ResourceKey) -> None:
+        """Forget something that is not there any more."""
+        if self._resources.pop(key, None) is not None:
+            await self._async_save()
+
+    async def async_clean_up(
+        self, account: str, keys: Mapping[str, Any]
+    ) -> AlexaSkillError | None:
+        """Delete with these keys what nothing here uses in an account.
+
+        What AWS does not let go of stays on the list and is named in a repair, which
+        outlives the entry; the first reason is returned.
+        """
+        clients = AwsClients(keys)
+        first: AlexaSkillError | None = None
+        outage: AlexaSkillError | None = None
+        left: list[ResourceKey] = []
+        used = resources_in_use(self._hass)
+        for key in [key for key in self._resources if key.account == account]:
+            holder = object()
+            # Another clean-up may have had it while this one waited.
+            if key in used or key not in self._resources:
+                continue
+            if not self.claim(key, holder):
+                continue
+            try:
+                if outage is not None:
+                    raise outage
+                await self._async_delete(key, clients)
+            except AlexaSkillError as err:
+                _LOGGER.debug("%s could not be deleted: %s", key, err)
+                left.append(key)
+                first = first or err
+                outage = err if isinstance(err, _OUTAGES) else None
+            else:
+                await self.async_discard(key)
+            finally:
+                self.release(holder)
+        if first is None:
+            ir.async_delete_issue(self._hass, DOMAIN, f"aws_leftovers_{account}")
+        else:
+            self._async_complain(account, left, first)
+        return first
+
+    async def _async_delete(self, key: ResourceKey, clients: AwsClients) -> None:
+        execute = self._hass.async_add_executor_job
+        if key.kind is ResourceKind.STACK:
+            stacks = Stacks(create_client=clients, execute=execute)
+            await stacks.delete(key.region, key.name)
+            return
+        await SkillParameters(
+            create_client=clients, execute=execute, region=key.region, path=key.name
+        ).delete_all()
+
+    @callback
+    def _async_complain(
+        self, account: str, left: list[ResourceKey], err: AlexaSkillError
+    ) -> None:
+        """Name what is still in AWS, and why."""
+        placeholders = {
+            "account": account,
+            "resources": "\n".join(f"- {key}" for key in left),
+            "reason": str(as_home_assistant_error(err)),
+        }
+        ir.async_create_issue(
+            self._hass,
+            DOMAIN,
+            f"aws_leftovers_{account}",
+            data={"kind": "leftovers", "account": account, "region": left[0].region},
+            is_fixable=True,
+            is_persistent=True,
+            severity=ir.IssueSeverity.WARNING,
+            translation_key="aws_leftovers",
+            translation_placeholders=placeholders,
+        )
+
+
+@callback
+def account_of(entry: ConfigEntry) -> str:
+    """Return the id of an entry's AWS account."""
+    return str(entry.unique_id).partition("_")[0]
+
+
+@callback
+def resources_in_use(hass: HomeAssistant) -> set[ResourceKey]:
+    """Return the stacks and parameters that the skills of all accounts use."""
+    used: set[ResourceKey] = set()
+    for entry in hass.config_entries.async_entries(DOMAIN):
+        for subentry in entry.get_subentries_of_type(SUBENTRY_TYPE_ALEXA_SKILL):
+            used.add(parameters_key(entry, subentry.data[CONF_SKILL_ID]))
+            used |= {
+                stack_key(entry, region=stack[CONF_REGION], name=stack[CONF_NAME])
+                for stack in subentry.data[CONF_STACKS]
+            }
+    return used
+
+
+@callback
+def stack_key(entry: ConfigEntry, *, region: str, name: str) -> ResourceKey:
+    """Return the key of a stack in an entry's account."""
+    return ResourceKey(
+        account=account_of(entry), kind=ResourceKind.STACK, region=region, name=name
+    )
+
+
+@callback
+def parameters_key(entry: ConfigEntry, skill_id: str) -> ResourceKey:
+    """Return the key of a skill's parameters, which are in the channels' region."""
+    return ResourceKey(
+        account=account_of(entry),
+        kind=ResourceKind.PARAMETERS,
+        region=entry.data[CONF_REGION],
+        name=ssm_path(skill_id),
+    )

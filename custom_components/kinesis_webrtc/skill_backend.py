@@ -1,0 +1,138 @@
+"""The backend of an Alexa skill: its stacks in AWS, and what it is told there."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant
+
+from .account import async_create_client
+from .alexa.parameters import SkillParameters, SkillSecrets, ssm_path
+from .alexa.regions import lambda_region
+from .alexa.stack import Stack, Stacks, StackSettings
+from .aws_clients import AwsClients
+from .const import (
+    CHANNEL_NAME_PREFIX,
+    CONF_CODE,
+    CONF_FUNCTION_ARN,
+    CONF_NAME,
+    CONF_REGION,
+    CONF_VERSION,
+)
+from .created_stacks import CreatedStacks, parameters_key, stack_key
+from .errors import flow_errors
+
+
+@dataclass(kw_only=True, slots=True)
+class SkillBackend:
+    """Makes what a skill needs in AWS, with the keys of the entry or stronger ones.
+
+    All of it is put on the list of what was made before it is asked for, and claimed for
+    `holder`, who releases it. All methods raise AlexaSkillErrors.
+    """
+
+    hass: HomeAssistant
+    entry: ConfigEntry
+    skill_id: str
+    created: CreatedStacks
+    holder: object
+    keys: Mapping[str, Any]
+
+    @property
+    def settings(self) -> StackSettings:
+        """Return what the stacks are made for."""
+        return stack_settings(self.entry, self.skill_id)
+
+    async def async_deploy(
+        self, regions: Sequence[str], on_progress: Callable[[float], None]
+    ) -> list[dict[str, Any]]:
+        """Make or update one stack in each region; return what an entry keeps of them.
+
+        `on_progress` is told the part that is done, 0 to 1.
+        """
+        stacks = Stacks(
+            create_client=AwsClients(self.keys),
+            execute=self.hass.async_add_executor_job,
+        )
+        made = []
+        for index, region in enumerate(regions):
+
+            def on_stack(part: float, before: int = index) -> None:
+                on_progress((before + part) / len(regions))
+
+            key = stack_key(self.entry, region=region, name=self.settings.name)
+            self.created.claim(key, self.holder)
+            # One that was made by hand is not ours to delete.
+            if key in self.created or await stacks.describe(region, key.name) is None:
+                await self.created.async_add(key, self.entry)
+            made.append(
+                stack_data(
+                    await stacks.deploy(region, self.settings, on_progress=on_stack)
+                )
+            )
+        return made
+
+    async def async_write_secrets(self, secrets: SkillSecrets) -> None:
+        """Tell the backend the skill's secrets, and see whether the entry may look."""
+        key = parameters_key(self.entry, self.skill_id)
+        self.created.claim(key, self.holder)
+        await self.created.async_add(key, self.entry)
+        await parameters(self.hass, self.entry, self.skill_id, self.keys).write_secrets(
+            secrets
+        )
+        # What runs later has the entry's keys only.
+        await parameters(self.hass, self.entry, self.skill_id).read_owners()
+
+
+def parameters(
+    hass: HomeAssistant,
+    entry: ConfigEntry,
+    skill_id: str,
+    keys: Mapping[str, Any] | None = None,
+) -> SkillParameters:
+    """Return a skill's parameters, read and written with the entry's keys or others."""
+    return SkillParameters(
+        create_client=AwsClients(keys or entry.data),
+        execute=hass.async_add_executor_job,
+        region=entry.data[CONF_REGION],
+        path=ssm_path(skill_id),
+    )
+
+
+def stack_settings(entry: ConfigEntry, skill_id: str) -> StackSettings:
+    """Return what the stacks of a skill are made for."""
+    return StackSettings(
+        skill_id=skill_id,
+        channel_region=entry.data[CONF_REGION],
+        name_prefix=CHANNEL_NAME_PREFIX,
+        ssm_path=ssm_path(skill_id),
+    )
+
+
+def stack_data(stack: Stack) -> dict[str, Any]:
+    """Return what a subentry keeps of a stack."""
+    return {
+        CONF_REGION: stack.region,
+        CONF_NAME: stack.name,
+        CONF_FUNCTION_ARN: stack.function_arn,
+        CONF_VERSION: stack.version,
+        CONF_CODE: stack.code,
+    }
+
+
+def regions_of(languages: Sequence[str]) -> list[str]:
+    """Return the AWS regions that a skill's languages force on its function."""
+    return sorted({lambda_region(language) for language in languages})
+
+
+async def async_key_errors(
+    hass: HomeAssistant, keys: Mapping[str, Any], *, account: str, region: str
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the errors of a form that takes keys of an account, and placeholders."""
+    client = async_create_client(hass, {CONF_REGION: region, **keys})
+    try:
+        found = await client.get_caller_account()
+    except Exception as err:  # noqa: BLE001
+        return flow_errors(err)
+    return ({} if found == account else {"base": "other_account"}), {}
