@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from itertools import chain
 import re
 from typing import Final
-import unicodedata
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
@@ -58,10 +57,11 @@ class ChannelRefused(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExistingChannel:
-    """A channel that may be used, and whether the Alexa skill would find it."""
+    """A channel that may be used, whether the Alexa skill would find it, and whose it is."""
 
     channel: Channel
     for_alexa: bool
+    made_here: bool
 
 
 @dataclass(kw_only=True, slots=True)
@@ -85,8 +85,11 @@ class ChannelChooser:
         Raises ChannelRefused, and the errors of the signaling package.
         """
         channel = await self.async_find(choice, except_subentry_id=except_subentry_id)
+        maker = await self._async_maker(channel)
         return ExistingChannel(
-            channel=channel, for_alexa=await self._async_is_for_alexa(channel)
+            channel=channel,
+            for_alexa=maker is not None,
+            made_here=maker == await instance_id.async_get(self.hass),
         )
 
     async def async_find(
@@ -123,25 +126,23 @@ class ChannelChooser:
             raise ChannelRefused("channel_not_found")
         return channel
 
-    async def _async_is_for_alexa(self, channel: Channel) -> bool:
-        """Return whether the skill would list the channel, and Alexa take its name."""
+    async def _async_maker(self, channel: Channel) -> str | None:
+        """Return who made a channel that the skill lists and Alexa takes the name of."""
         key = ChannelKey.from_arn(channel.arn)
         if key != ChannelKey.from_entry(self.entry, key.name):
-            return False
+            return None
         if not key.name.startswith(CHANNEL_NAME_PREFIX) or "." in key.name:
-            return False
-        return TAG_CREATED_BY in await self.client.get_tags(channel.arn)
+            return None
+        return (await self.client.get_tags(channel.arn)).get(TAG_CREATED_BY)
 
-    async def async_create(self, camera_name: str) -> Channel:
+    async def async_create(self, camera_name: str, tags: dict[str, str]) -> Channel:
         """Return a new channel named after a camera, once it is active.
 
-        A channel of that name that was made here and that nothing uses is taken
+        The tags name the camera to the Alexa skill. A channel of that name that was made here and that nothing uses is taken
         instead: it is what an interrupted attempt leaves behind. Raises the errors of
         the signaling package.
         """
-        return await self._async_create(
-            camera_name, {TAG_CAMERA_NAME: tag_value(camera_name)}
-        )
+        return await self._async_create(camera_name, tags)
 
     async def async_create_relay(self) -> Channel:
         """Return a new channel for its TURN servers alone, once it is active.
@@ -194,18 +195,15 @@ class ChannelChooser:
         if TAG_CAMERA_NAME in existing and TAG_CAMERA_NAME not in tags:
             # A camera's, whose name cannot be taken from it.
             return None
-        if existing.get(TAG_CAMERA_NAME) != tags.get(TAG_CAMERA_NAME):
+        if not tags.items() <= existing.items():
             await self.client.tag_channel(channel.arn, tags)
         if channel.message_ttl != MESSAGE_TTL:
             channel = await self.client.update_message_ttl(channel, MESSAGE_TTL)
         return channel
 
-    async def async_rename(self, arn: str, camera_name: str) -> None:
-        """Tell the skill of a channel's other camera, if the channel was made here."""
-        if self.created.get(ChannelKey.from_arn(arn)) is not None:
-            await self.client.tag_channel(
-                arn, {TAG_CAMERA_NAME: tag_value(camera_name)}
-            )
+    def has_made(self, arn: str) -> bool:
+        """Return whether a channel is on the list of those that were made here."""
+        return self.created.get(ChannelKey.from_arn(arn)) is not None
 
 
 def channel_selector(
@@ -233,17 +231,6 @@ def channel_selector(
             custom_value=True,
         )
     )
-
-
-def tag_value(text: str) -> str:
-    """Return a text as the value of a tag: letters, numbers, blanks and _.:/=+-@.
-
-    At most 256 characters:
-    https://docs.aws.amazon.com/kinesisvideostreams/latest/dg/API_Tag.html
-    """
-    plain = re.sub(r"['\u2019]", "", unicodedata.normalize("NFC", text))
-    allowed = re.sub(r"[^\w .:/=+\-@]", " ", plain)
-    return " ".join(allowed.split())[:256]
 
 
 def _names(what_for: str) -> chain[str]:

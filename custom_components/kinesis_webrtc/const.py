@@ -21,6 +21,10 @@ CONF_CHANNEL_ARN: Final = "channel_arn"
 CONF_CHANNEL_NAME: Final = "channel_name"
 CONF_SET_MESSAGE_TTL: Final = "set_message_ttl"
 CONF_SHARING: Final = "sharing"
+CONF_ALEXA_NAME: Final = "alexa_name"
+CONF_KIND: Final = "kind"
+CONF_DOORBELL: Final = "doorbell"
+CONF_MOTION: Final = "motion"
 
 # How the ids of the built-in viewer begin, on the channel and in the session event.
 SELF_TEST_PREFIX: Final = "self-test-"
@@ -48,6 +52,8 @@ CHANNEL_NAME_PREFIX: Final = "ha-"
 TAG_CREATED_BY: Final = "kinesis_webrtc:created_by"
 # Only a camera's channel has it: the skill passes the relays' channel over.
 TAG_CAMERA_NAME: Final = "kinesis_webrtc:camera_name"
+TAG_KIND: Final = "kinesis_webrtc:kind"
+TAG_MOTION: Final = "kinesis_webrtc:motion"
 
 # Seconds, the least that the service takes: Alexa gives up on an offer after about
 # as long, so an offer that waits any longer is answered to nobody.

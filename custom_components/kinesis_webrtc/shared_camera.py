@@ -176,13 +176,16 @@ class SharedCamera(SubentryRuntime):
 
     @override
     async def _async_follow(self, old: Mapping[str, Any]) -> None:
-        if old[CONF_CAMERA] == self._data[CONF_CAMERA]:
-            await self._async_stop_channel()
-            self._async_start_channel()
-        else:
+        if old[CONF_CAMERA] != self._data[CONF_CAMERA]:
             await self.async_stop()
             self._bind()
             self.async_start()
+        elif (
+            old[CONF_CHANNEL_ARN] != self._data[CONF_CHANNEL_ARN]
+            or old.get(CONF_SHARING, True) != self.sharing
+        ):
+            await self._async_stop_channel()
+            self._async_start_channel()
 
     async def async_set_sharing(self, *, sharing: bool) -> None:
         """Store whether the camera is shared; the entry's listener then acts on it."""

@@ -9,25 +9,23 @@ from homeassistant.helpers.selector import BooleanSelector
 from homeassistant.helpers.typing import UNDEFINED
 import voluptuous as vol
 
+from .alexa_fields import ALEXA_FIELDS, AlexaFields
+from .alexa_flow import AlexaFlow
 from .camera_choice import (
     CameraRefused,
-    ChosenCamera,
     camera_selector,
     choose_camera,
 )
 from .channel_choice import CREATE_NEW, ExistingChannel, channel_selector
-from .channel_flow import ChannelFlow
 from .const import (
-    CHANNEL_NAME_PREFIX,
+    CONF_ALEXA_NAME,
     CONF_CAMERA,
     CONF_CHANNEL,
     CONF_CHANNEL_ARN,
     CONF_CHANNEL_NAME,
     CONF_SET_MESSAGE_TTL,
-    DOCUMENTATION_URL,
     DOMAIN,
     MESSAGE_TTL,
-    TAG_CREATED_BY,
 )
 from .signaling import Channel
 
@@ -36,13 +34,12 @@ _TTL_SCHEMA: Final = vol.Schema(
 )
 
 
-class SharedCameraFlow(ChannelFlow):
+class SharedCameraFlow(AlexaFlow):
     """Share a camera through a signaling channel, or change either of them."""
 
     def __init__(self) -> None:
         """Start without a choice."""
         super().__init__()
-        self._camera = ChosenCamera(id="", name="")
         self._existing: ExistingChannel | None = None
         self._made_channel = False
 
@@ -88,6 +85,14 @@ class SharedCameraFlow(ChannelFlow):
             "existing_channel_not_for_alexa", user_input
         )
 
+    async def async_step_existing_channel_of_another_home(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Say as well that what Alexa knows of the channel is told elsewhere."""
+        return await self._async_step_existing(
+            "existing_channel_of_another_home", user_input
+        )
+
     async def _async_step_choose(
         self, step_id: str, user_input: dict[str, Any] | None
     ) -> SubentryFlowResult:
@@ -113,7 +118,7 @@ class SharedCameraFlow(ChannelFlow):
             not user_input.get(CONF_SET_MESSAGE_TTL)
             or await self._async_try(self._async_set_message_ttl())
         ):
-            return self._finish()
+            return await self._async_ask_for_alexa_or_finish()
         if TYPE_CHECKING:
             assert self._existing is not None
         ttl = self._existing.channel.message_ttl
@@ -147,21 +152,30 @@ class SharedCameraFlow(ChannelFlow):
         """Make or examine the channel that the user chose."""
         chooser = self._chooser()
         self._existing = None
+        self._tags = {}
+        fields = self._current_alexa_fields()
         subentry = self._subentry
         if subentry and choice == subentry.data[CONF_CHANNEL_ARN]:
             self._channel_arn = choice
             self._channel_name = subentry.data[CONF_CHANNEL_NAME]
-            if self._camera.id != subentry.data[CONF_CAMERA]:
-                await chooser.async_rename(choice, self._camera.name)
+            is_ours = CONF_ALEXA_NAME in subentry.data or chooser.has_made(choice)
+            if CONF_ALEXA_NAME in subentry.data:
+                self._tags = AlexaFields.from_data(
+                    subentry.data, title=subentry.title
+                ).tags
+            self._alexa = fields if is_ours else None
             return
         if choice == CREATE_NEW:
             self._made_channel = True
-            channel = await chooser.async_create(self._camera.name)
+            channel = await chooser.async_create(self._camera.name, fields.tags)
+            self._tags = fields.tags
+            self._alexa = fields
         else:
             self._existing = await chooser.async_choose(
                 choice, except_subentry_id=self._subentry_id
             )
             channel = self._existing.channel
+            self._alexa = fields if self._existing.made_here else None
         self._channel_arn = channel.arn
         self._channel_name = channel.name
 
@@ -174,15 +188,19 @@ class SharedCameraFlow(ChannelFlow):
         """Ask only where there is something to say of the channel."""
         if self._existing and not self._existing.for_alexa:
             return await self.async_step_existing_channel_not_for_alexa()
+        if self._existing and not self._existing.made_here:
+            return await self.async_step_existing_channel_of_another_home()
         if self._existing and self._existing.channel.message_ttl != MESSAGE_TTL:
             return await self.async_step_existing_channel()
-        return self._finish()
+        return await self._async_ask_for_alexa_or_finish()
 
+    @override
     def _finish(self) -> SubentryFlowResult:
         data = {
             CONF_CAMERA: self._camera.id,
             CONF_CHANNEL_ARN: self._channel_arn,
             CONF_CHANNEL_NAME: self._channel_name,
+            **(self._alexa.data if self._alexa else {}),
         }
         subentry = self._subentry
         if subentry is None:
@@ -190,12 +208,17 @@ class SharedCameraFlow(ChannelFlow):
                 title=self._camera.name, data=data, unique_id=self._unique_id
             )
         is_same_camera = self._camera.id == subentry.data[CONF_CAMERA]
+        kept = {
+            key: value
+            for key, value in subentry.data.items()
+            if key not in ALEXA_FIELDS
+        }
         return self.async_update_and_abort(
             self._get_entry(),
             subentry,
             # A name that the user has given stays as long as the camera does.
             title=UNDEFINED if is_same_camera else self._camera.name,
-            data_updates=data,
+            data=kept | data,
             unique_id=self._unique_id,
         )
 
@@ -235,15 +258,6 @@ class SharedCameraFlow(ChannelFlow):
                 registry, subentry.data[CONF_CAMERA]
             ),
             CONF_CHANNEL: subentry.data[CONF_CHANNEL_ARN],
-        }
-
-    def _all_placeholders(self) -> dict[str, str]:
-        return {
-            "documentation_url": DOCUMENTATION_URL,
-            "own_message_ttl": str(MESSAGE_TTL),
-            "prefix": CHANNEL_NAME_PREFIX,
-            "tag": TAG_CREATED_BY,
-            **self._placeholders,
         }
 
     @property

@@ -60,7 +60,9 @@ async def test_a_person_sets_all_of_it_up(house: HomeAssistant, aws: Emulator) -
     await house.client.wait_for_state("camera.front_door_live_view", "idle")
     channels = (await aws.state())["channels"]
     assert channels["ha-front-door"]["master"]
-    assert channels["ha-front-door"]["tags"]
+    tags = channels["ha-front-door"]["tags"]
+    assert tags["kinesis_webrtc:camera_name"] == "Entrance"
+    assert tags["kinesis_webrtc:kind"] == "camera"
     assert not channels["cabin"]["master"]
     house.log.assert_clean()
     house.log.assert_without([aws.home_assistant.secret_access_key])
@@ -96,6 +98,13 @@ async def share_a_camera(person: Frontend) -> None:
     await dialog.says("This is neither the name nor the ARN").wait_for()
     await person.screenshot("flow-share-wrong-channel")
     await dialog.choose("Signaling channel", "Create a new one")
+    await dialog.submit()
+    await dialog.says("Front door and Alexa").wait_for()
+    await dialog.type("alexa_name", "Front doorbell")
+    await dialog.submit()
+    await dialog.says("Alexa takes this word for its own").wait_for()
+    await person.screenshot("flow-share-alexa")
+    await dialog.type("alexa_name", "Entrance")
     await dialog.submit()
     await dialog.finish()
 

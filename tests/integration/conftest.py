@@ -14,7 +14,12 @@ from typing import Any
 from unittest.mock import AsyncMock, create_autospec, patch
 
 from homeassistant.components.camera import DOMAIN as CAMERA_DOMAIN
-from homeassistant.config_entries import ConfigEntry, ConfigSubentryData
+from homeassistant.config_entries import (
+    SOURCE_USER,
+    ConfigEntry,
+    ConfigSubentry,
+    ConfigSubentryData,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowManager, FlowResultType
 from homeassistant.helpers import (
@@ -122,12 +127,13 @@ class Aws:
         client.update_message_ttl.side_effect = self._update
         client.delete_channel.side_effect = self._delete
         client.get_tags.side_effect = self._get_tags
+        client.tag_channel.side_effect = self._tag
         client.send_alexa_offer.return_value = None
 
     def add(self, channel: Channel, tags: dict[str, str] | None = None) -> Channel:
         """Have a channel in AWS."""
         self.channels[channel.arn] = channel
-        self.tags[channel.arn] = tags or {}
+        self.tags[channel.arn] = dict(tags or {})
         return channel
 
     async def _list(self, *, name_prefix: str | None = None) -> list[Channel]:
@@ -147,7 +153,8 @@ class Aws:
         return self.add(make_channel(name, ttl=message_ttl), tags)
 
     async def _update(self, channel: Channel, message_ttl: int) -> Channel:
-        return self.add(make_channel(channel.name, ttl=message_ttl))
+        changed = make_channel(channel.name, ttl=message_ttl)
+        return self.add(changed, self.tags.get(changed.arn))
 
     async def _delete(self, arn: str) -> None:
         self.channels.pop(arn, None)
@@ -155,7 +162,45 @@ class Aws:
     async def _get_tags(self, arn: str) -> dict[str, str]:
         if arn not in self.channels:
             raise ResourceNotFoundError(operation="ListTagsForResource")
-        return self.tags[arn]
+        return dict(self.tags[arn])
+
+    async def _tag(self, arn: str, tags: dict[str, str]) -> None:
+        if arn not in self.channels:
+            raise ResourceNotFoundError(operation="TagResource")
+        self.tags[arn] |= tags
+
+
+async def start_sharing(hass: HomeAssistant, entry: MockConfigEntry) -> dict[str, Any]:
+    """Start to share a camera."""
+    return await hass.config_entries.subentries.async_init(
+        (entry.entry_id, SUBENTRY_TYPE_SHARED_CAMERA), context={"source": SOURCE_USER}
+    )
+
+
+async def submit_form(
+    hass: HomeAssistant, result: dict[str, Any], user_input: dict[str, Any]
+) -> dict[str, Any]:
+    """Submit the form of a subentry's flow."""
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"], user_input
+    )
+    await hass.async_block_till_done()
+    return result
+
+
+def suggested_values(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the values that a form begins with."""
+    return {
+        str(field): field.description["suggested_value"]
+        for field in result["data_schema"].schema
+        if field.description
+    }
+
+
+def only_subentry(entry: MockConfigEntry) -> ConfigSubentry:
+    """Return the one subentry that an account has."""
+    (subentry,) = entry.subentries.values()
+    return subentry
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,7 @@ from typing import Any
 from unittest.mock import AsyncMock
 
 from homeassistant.config_entries import (
-    SOURCE_USER,
     ConfigEntryState,
-    ConfigSubentry,
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
@@ -14,19 +12,21 @@ from homeassistant.helpers import entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.kinesis_webrtc.channel_choice import tag_value
 from custom_components.kinesis_webrtc.const import (
+    CONF_ALEXA_NAME,
     CONF_CAMERA,
     CONF_CHANNEL,
     CONF_CHANNEL_ARN,
     CONF_CHANNEL_NAME,
+    CONF_KIND,
     CONF_REGION,
     CONF_SET_MESSAGE_TTL,
     CONF_SHARING,
     DOMAIN,
-    SUBENTRY_TYPE_SHARED_CAMERA,
     TAG_CAMERA_NAME,
     TAG_CREATED_BY,
+    TAG_KIND,
+    TAG_MOTION,
 )
 from custom_components.kinesis_webrtc.created_channels import (
     ChannelKey,
@@ -53,12 +53,17 @@ from .conftest import (
     channel_arn,
     make_channel,
     make_entry,
+    only_subentry,
     shared_camera_data,
+    start_sharing,
+    submit_form,
+    suggested_values,
 )
 
 CREATE_NEW = "Create a new one"
 CAMERA = "camera.front_door"
 OTHER_ACCOUNT = "999999999999"
+ALEXA_TAGS = {TAG_CAMERA_NAME: "Front door", TAG_KIND: "camera", TAG_MOTION: "false"}
 
 ERRORS = [
     (CannotConnectError(operation="CreateSignalingChannel"), "cannot_connect"),
@@ -77,28 +82,14 @@ def key(name: str) -> ChannelKey:
     return ChannelKey(account=ACCOUNT, region=REGION, name=name)
 
 
-async def start(hass: HomeAssistant, entry: MockConfigEntry) -> dict[str, Any]:
-    """Start to share a camera."""
-    return await hass.config_entries.subentries.async_init(
-        (entry.entry_id, SUBENTRY_TYPE_SHARED_CAMERA), context={"source": SOURCE_USER}
-    )
-
-
 async def submit(
     hass: HomeAssistant, result: dict[str, Any], user_input: dict[str, Any]
 ) -> dict[str, Any]:
-    """Submit the form of a flow."""
-    result = await hass.config_entries.subentries.async_configure(
-        result["flow_id"], user_input
-    )
-    await hass.async_block_till_done()
+    """Submit a form, and then the one about Alexa as it comes."""
+    result = await submit_form(hass, result, user_input)
+    if result.get("step_id") == "alexa":
+        result = await submit_form(hass, result, suggested_values(result))
     return result
-
-
-def only_subentry(entry: MockConfigEntry) -> ConfigSubentry:
-    """Return the one subentry that an account has."""
-    (subentry,) = entry.subentries.values()
-    return subentry
 
 
 def offered(result: dict[str, Any]) -> list[str]:
@@ -115,7 +106,7 @@ async def test_a_camera_gets_a_channel_of_its_own(
     created: CreatedChannels,
     our_tag: dict[str, str],
 ) -> None:
-    result = await start(hass, loaded_entry)
+    result = await start_sharing(hass, loaded_entry)
     assert result["type"] is FlowResultType.FORM
     assert result["step_id"] == "user"
     assert not result["errors"]
@@ -126,7 +117,7 @@ async def test_a_camera_gets_a_channel_of_its_own(
     aws.client.create_channel.assert_awaited_once_with(
         name="ha-front-door",
         message_ttl=5,
-        tags={**our_tag, TAG_CAMERA_NAME: "Front door"},
+        tags={**our_tag, **ALEXA_TAGS},
     )
     subentry = only_subentry(loaded_entry)
     assert subentry.title == "Front door"
@@ -135,7 +126,10 @@ async def test_a_camera_gets_a_channel_of_its_own(
         CONF_CAMERA: camera.id,
         CONF_CHANNEL_ARN: channel_arn("ha-front-door"),
         CONF_CHANNEL_NAME: "ha-front-door",
+        CONF_ALEXA_NAME: "Front door",
+        CONF_KIND: "camera",
     }
+    aws.client.tag_channel.assert_not_awaited()
     record = created.get(key("ha-front-door"))
     assert record is not None
     assert record.arn == channel_arn("ha-front-door")
@@ -158,33 +152,19 @@ async def test_a_channel_is_named_after_its_camera_without_dots(
     hass: HomeAssistant,
     loaded_entry: MockConfigEntry,
     entity_registry: er.EntityRegistry,
+    aws: Aws,
     name: str,
     channel: str,
 ) -> None:
     add_camera(hass, entity_registry, "front_door", name)
 
-    await submit(
+    await submit_form(
         hass,
-        await start(hass, loaded_entry),
+        await start_sharing(hass, loaded_entry),
         {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW},
     )
 
-    assert only_subentry(loaded_entry).data[CONF_CHANNEL_NAME] == channel
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("Front door", "Front door"),
-        ("Bob's camera (front)", "Bobs camera front"),
-        ("Haustu\u0308r", "Haustür"),
-        ("玄関 2_.:/=+-@", "玄関 2_.:/=+-@"),
-        ("tab\tand\nline", "tab and line"),
-        ("x" * 300, "x" * 256),
-    ],
-)
-def test_a_tag_has_no_character_that_aws_refuses(text: str, value: str) -> None:
-    assert tag_value(text) == value
+    assert aws.client.create_channel.await_args.kwargs["name"] == channel
 
 
 async def test_a_camera_without_registry_entry_is_shared_by_its_entity_id(
@@ -194,7 +174,7 @@ async def test_a_camera_without_registry_entry_is_shared_by_its_entity_id(
 
     await submit(
         hass,
-        await start(hass, loaded_entry),
+        await start_sharing(hass, loaded_entry),
         {CONF_CAMERA: "camera.yaml", CONF_CHANNEL: CREATE_NEW},
     )
 
@@ -225,7 +205,7 @@ async def test_a_camera_that_is_not_loaded_is_named_by_the_registry(
 
     await submit(
         hass,
-        await start(hass, loaded_entry),
+        await start_sharing(hass, loaded_entry),
         {CONF_CAMERA: camera.id, CONF_CHANNEL: CREATE_NEW},
     )
 
@@ -240,7 +220,7 @@ async def test_a_camera_of_ours_is_neither_offered_nor_taken(
 ) -> None:
     own = add_camera(hass, entity_registry, "own", "Own", platform=DOMAIN)
 
-    result = await start(hass, loaded_entry)
+    result = await start_sharing(hass, loaded_entry)
     config = result["data_schema"].schema[CONF_CAMERA].config
     assert config["exclude_entities"] == [own.entity_id]
     assert config["filter"] == [{"domain": ["camera"]}]
@@ -263,7 +243,7 @@ async def test_what_is_no_camera_is_refused(
 
     result = await submit(
         hass,
-        await start(hass, loaded_entry),
+        await start_sharing(hass, loaded_entry),
         {CONF_CAMERA: entity, CONF_CHANNEL: CREATE_NEW},
     )
 
@@ -282,7 +262,7 @@ async def test_a_camera_is_shared_once_in_an_account(
 ) -> None:
     await submit(
         hass,
-        await start(hass, loaded_entry),
+        await start_sharing(hass, loaded_entry),
         {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW},
     )
     add_camera(hass, entity_registry, "garden", "Garden")
@@ -290,7 +270,7 @@ async def test_a_camera_is_shared_once_in_an_account(
 
     result = await submit(
         hass,
-        await start(hass, loaded_entry),
+        await start_sharing(hass, loaded_entry),
         {CONF_CAMERA: camera.id, CONF_CHANNEL: CREATE_NEW},
     )
     assert result["errors"] == {CONF_CAMERA: "camera_already_shared"}
@@ -308,20 +288,23 @@ async def test_two_flows_for_one_camera_leave_one_channel(
     camera: er.RegistryEntry,
     aws: Aws,
 ) -> None:
-    first = await start(hass, loaded_entry)
-    second = await start(hass, loaded_entry)
+    first = await start_sharing(hass, loaded_entry)
+    second = await start_sharing(hass, loaded_entry)
     create = aws.client.create_channel.side_effect
 
     async def overtaken(**kwargs: Any) -> Any:
         aws.client.create_channel.side_effect = create
-        result = await hass.config_entries.subentries.async_configure(
-            second["flow_id"], {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW}
+        result = await submit_form(
+            hass, second, {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW}
         )
+        result = await submit_form(hass, result, suggested_values(result))
         assert result["type"] is FlowResultType.CREATE_ENTRY
         return await create(**kwargs)
 
     aws.client.create_channel.side_effect = overtaken
     result = await submit(hass, first, {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW})
+    assert result["errors"] == {CONF_ALEXA_NAME: "alexa_name_taken"}
+    result = await submit_form(hass, result, suggested_values(result))
 
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "already_configured"
@@ -342,9 +325,9 @@ async def test_an_account_that_is_not_loaded_takes_no_camera(
     choice = {CONF_CAMERA: CAMERA, CONF_CHANNEL: channel.arn}
     if step == "start":
         await hass.config_entries.async_unload(loaded_entry.entry_id)
-        result = await start(hass, loaded_entry)
+        result = await start_sharing(hass, loaded_entry)
     else:
-        result = await start(hass, loaded_entry)
+        result = await start_sharing(hass, loaded_entry)
         if step == "existing":
             result = await submit(hass, result, choice)
             choice = {}
@@ -365,7 +348,7 @@ async def test_a_channel_that_is_not_created_can_be_tried_again(
     error: Exception,
     error_key: str,
 ) -> None:
-    result = await start(hass, loaded_entry)
+    result = await start_sharing(hass, loaded_entry)
     create = aws.client.create_channel.side_effect
     aws.client.create_channel.side_effect = error
 
@@ -402,7 +385,7 @@ async def test_a_channel_that_may_exist_is_remembered(
 
     await submit(
         hass,
-        await start(hass, loaded_entry),
+        await start_sharing(hass, loaded_entry),
         {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW},
     )
 
@@ -444,7 +427,7 @@ async def test_a_flow_that_is_given_up_leaves_no_channel(
     aws.client.create_channel.side_effect = created_but_not_active
     result = await submit(
         hass,
-        await start(hass, loaded_entry),
+        await start_sharing(hass, loaded_entry),
         {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW},
     )
     assert list(aws.channels) == [channel_arn("ha-front-door")]
@@ -474,7 +457,7 @@ async def share_with_new_channel(
     """Share the camera through a new channel."""
     return await submit(
         hass,
-        await start(hass, entry),
+        await start_sharing(hass, entry),
         {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW},
     )
 
@@ -508,8 +491,7 @@ async def test_an_orphan_of_ours_is_adopted(
     our_tag: dict[str, str],
 ) -> None:
     taken(aws)
-    tags = {**our_tag, TAG_CAMERA_NAME: "Front door"}
-    aws.add(make_channel("ha-front-door"), tags)
+    aws.add(make_channel("ha-front-door"), {**our_tag, **ALEXA_TAGS})
 
     await share_with_new_channel(hass, loaded_entry)
 
@@ -534,7 +516,7 @@ async def test_an_adopted_channel_becomes_as_a_new_one(
     await share_with_new_channel(hass, loaded_entry)
 
     aws.client.tag_channel.assert_awaited_once_with(
-        channel.arn, {**our_tag, TAG_CAMERA_NAME: "Front door"}
+        channel.arn, {**our_tag, **ALEXA_TAGS}
     )
     aws.client.update_message_ttl.assert_awaited_once_with(channel, 5)
 
@@ -574,7 +556,7 @@ async def test_a_channel_in_use_is_not_adopted(
 ) -> None:
     taken(aws)
     aws.add(make_channel("ha-front-door"), our_tag)
-    entry = make_entry(shared_camera_data("other", "ha-front-door"))
+    entry = make_entry(shared_camera_data("other", "ha-front-door", title="Attic"))
     entry.add_to_hass(hass)
     await hass.config_entries.async_setup(entry.entry_id)
 
@@ -611,7 +593,7 @@ async def test_free_channels_are_offered_in_order(
         aws.add(make_channel(name))
     aws.add(make_channel("dying", status="DELETING"))
 
-    result = await start(hass, entry)
+    result = await start_sharing(hass, entry)
 
     assert offered(result) == ["Create a new one", "attic", "zoo"]
 
@@ -627,7 +609,7 @@ async def test_without_a_list_a_channel_can_still_be_made(
 ) -> None:
     aws.client.list_channels.side_effect = error
 
-    result = await start(hass, loaded_entry)
+    result = await start_sharing(hass, loaded_entry)
     assert result["errors"] == {"base": error_key}
     assert offered(result) == ["Create a new one"]
 
@@ -641,7 +623,7 @@ async def test_the_first_of_two_errors_is_shown(
     camera: er.RegistryEntry,
     aws: Aws,
 ) -> None:
-    result = await start(hass, loaded_entry)
+    result = await start_sharing(hass, loaded_entry)
     aws.client.create_channel.side_effect = NotAuthorizedError(
         operation="CreateSignalingChannel"
     )
@@ -654,18 +636,19 @@ async def test_the_first_of_two_errors_is_shown(
     assert placeholders["action"] == "kinesisvideo:CreateSignalingChannel"
 
 
-async def test_a_channel_made_for_alexa_needs_no_word(
+async def test_a_channel_made_here_needs_no_word(
     hass: HomeAssistant,
     loaded_entry: MockConfigEntry,
     camera: er.RegistryEntry,
     aws: Aws,
+    our_tag: dict[str, str],
     created: CreatedChannels,
 ) -> None:
-    channel = aws.add(make_channel("ha-hall"), {TAG_CREATED_BY: "another home"})
+    channel = aws.add(make_channel("ha-hall"), our_tag)
 
     result = await submit(
         hass,
-        await start(hass, loaded_entry),
+        await start_sharing(hass, loaded_entry),
         {CONF_CAMERA: CAMERA, CONF_CHANNEL: channel.arn},
     )
 
@@ -681,13 +664,14 @@ async def test_the_message_ttl_of_an_existing_channel_is_offered_for_change(
     loaded_entry: MockConfigEntry,
     camera: er.RegistryEntry,
     aws: Aws,
+    our_tag: dict[str, str],
     is_wanted: bool,
 ) -> None:
-    channel = aws.add(make_channel("ha-hall", ttl=60), {TAG_CREATED_BY: "x"})
+    channel = aws.add(make_channel("ha-hall", ttl=60), our_tag)
 
     result = await submit(
         hass,
-        await start(hass, loaded_entry),
+        await start_sharing(hass, loaded_entry),
         {CONF_CAMERA: CAMERA, CONF_CHANNEL: channel.arn},
     )
     assert result["type"] is FlowResultType.FORM
@@ -712,12 +696,13 @@ async def test_a_message_ttl_that_is_not_set_can_be_tried_again(
     loaded_entry: MockConfigEntry,
     camera: er.RegistryEntry,
     aws: Aws,
+    our_tag: dict[str, str],
     error: Exception,
 ) -> None:
-    channel = aws.add(make_channel("ha-hall", ttl=60), {TAG_CREATED_BY: "x"})
+    channel = aws.add(make_channel("ha-hall", ttl=60), our_tag)
     result = await submit(
         hass,
-        await start(hass, loaded_entry),
+        await start_sharing(hass, loaded_entry),
         {CONF_CAMERA: CAMERA, CONF_CHANNEL: channel.arn},
     )
     update = aws.client.update_message_ttl.side_effect
@@ -730,6 +715,27 @@ async def test_a_message_ttl_that_is_not_set_can_be_tried_again(
     aws.client.update_message_ttl.side_effect = update
     result = await submit(hass, result, {CONF_SET_MESSAGE_TTL: True})
     assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_a_channel_of_another_home_is_named_there(
+    hass: HomeAssistant,
+    loaded_entry: MockConfigEntry,
+    camera: er.RegistryEntry,
+    aws: Aws,
+) -> None:
+    channel = aws.add(make_channel("ha-hall"), {TAG_CREATED_BY: "another home"})
+
+    result = await submit_form(
+        hass,
+        await start_sharing(hass, loaded_entry),
+        {CONF_CAMERA: CAMERA, CONF_CHANNEL: channel.arn},
+    )
+    assert result["step_id"] == "existing_channel_of_another_home"
+    result = await submit_form(hass, result, {})
+
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert CONF_ALEXA_NAME not in only_subentry(loaded_entry).data
+    aws.client.tag_channel.assert_not_awaited()
 
 
 @pytest.mark.parametrize(
@@ -755,7 +761,7 @@ async def test_a_channel_that_alexa_does_not_find_says_so(
 
     result = await submit(
         hass,
-        await start(hass, loaded_entry),
+        await start_sharing(hass, loaded_entry),
         {CONF_CAMERA: CAMERA, CONF_CHANNEL: channel.arn},
     )
 
@@ -775,7 +781,7 @@ async def test_a_channel_of_another_account_can_be_typed_in(
 
     result = await submit(
         hass,
-        await start(hass, loaded_entry),
+        await start_sharing(hass, loaded_entry),
         {CONF_CAMERA: CAMERA, CONF_CHANNEL: f" {channel.arn} "},
     )
     assert result["step_id"] == "existing_channel_not_for_alexa"
@@ -790,12 +796,13 @@ async def test_a_channel_can_be_typed_in_by_name(
     loaded_entry: MockConfigEntry,
     camera: er.RegistryEntry,
     aws: Aws,
+    our_tag: dict[str, str],
 ) -> None:
-    channel = aws.add(make_channel("ha-hall"), {TAG_CREATED_BY: "x"})
+    channel = aws.add(make_channel("ha-hall"), our_tag)
 
     await submit(
         hass,
-        await start(hass, loaded_entry),
+        await start_sharing(hass, loaded_entry),
         {CONF_CAMERA: CAMERA, CONF_CHANNEL: "ha-hall"},
     )
 
@@ -841,7 +848,7 @@ async def test_a_channel_that_cannot_serve_is_refused(
 
     result = await submit(
         hass,
-        await start(hass, entry),
+        await start_sharing(hass, entry),
         {CONF_CAMERA: CAMERA, CONF_CHANNEL: choice},
     )
 
@@ -868,7 +875,7 @@ async def test_a_channel_of_another_entry_is_in_use_too(
 
     result = await submit(
         hass,
-        await start(hass, loaded_entry),
+        await start_sharing(hass, loaded_entry),
         {CONF_CAMERA: CAMERA, CONF_CHANNEL: channel.arn},
     )
 
@@ -884,17 +891,18 @@ async def test_a_channel_that_cannot_be_examined_can_be_tried_again(
     loaded_entry: MockConfigEntry,
     camera: er.RegistryEntry,
     aws: Aws,
+    our_tag: dict[str, str],
     method: str,
     error: Exception,
     error_key: str,
 ) -> None:
-    channel = aws.add(make_channel("ha-hall"), {TAG_CREATED_BY: "x"})
+    channel = aws.add(make_channel("ha-hall"), our_tag)
     choice = {CONF_CAMERA: CAMERA, CONF_CHANNEL: channel.arn}
     refusing = getattr(aws.client, method)
     works = refusing.side_effect
     refusing.side_effect = error
 
-    result = await submit(hass, await start(hass, loaded_entry), choice)
+    result = await submit(hass, await start_sharing(hass, loaded_entry), choice)
     assert result["errors"] == {"base": error_key}
 
     refusing.side_effect = works
@@ -913,12 +921,12 @@ async def test_two_flows_cannot_take_one_channel(
     channel = aws.add(make_channel("ha-hall", ttl=60))
     first = await submit(
         hass,
-        await start(hass, loaded_entry),
+        await start_sharing(hass, loaded_entry),
         {CONF_CAMERA: CAMERA, CONF_CHANNEL: channel.arn},
     )
     choice = {CONF_CAMERA: "camera.garden", CONF_CHANNEL: channel.arn}
 
-    second = await submit(hass, await start(hass, loaded_entry), choice)
+    second = await submit(hass, await start_sharing(hass, loaded_entry), choice)
     assert second["errors"] == {CONF_CHANNEL: "channel_in_use"}
 
     hass.config_entries.subentries.async_abort(first["flow_id"])
@@ -960,10 +968,7 @@ async def test_a_change_starts_from_what_there_is(
 
     assert result["step_id"] == "reconfigure"
     assert offered(result) == ["Create a new one", "ha-hall"]
-    suggested = {
-        str(field): field.description["suggested_value"]
-        for field in result["data_schema"].schema
-    }
+    suggested = suggested_values(result)
     assert suggested == {CONF_CAMERA: CAMERA, CONF_CHANNEL: channel_arn("ha-hall")}
 
     before = only_subentry(shared)
@@ -1000,7 +1005,7 @@ async def test_another_camera_is_shared_through_the_same_channel(
     aws.client.tag_channel.assert_not_awaited()
 
 
-async def test_a_channel_made_here_learns_the_name_of_its_other_camera(
+async def test_a_channel_made_here_learns_of_its_other_camera(
     hass: HomeAssistant,
     shared: MockConfigEntry,
     entity_registry: er.EntityRegistry,
@@ -1017,7 +1022,7 @@ async def test_a_channel_made_here_learns_the_name_of_its_other_camera(
     )
 
     aws.client.tag_channel.assert_awaited_once_with(
-        channel_arn("ha-hall"), {TAG_CAMERA_NAME: "Garden"}
+        channel_arn("ha-hall"), {**ALEXA_TAGS, TAG_CAMERA_NAME: "Garden"}
     )
 
 

@@ -40,6 +40,15 @@ class Flow:
         """Return the form's fields by name."""
         return {field["name"]: field for field in self.answer.get("data_schema") or []}
 
+    @property
+    def suggested(self) -> dict[str, Json]:
+        """Return the values that the form begins with, by field."""
+        return {
+            name: field["description"]["suggested_value"]
+            for name, field in self.fields.items()
+            if "suggested_value" in field.get("description", {})
+        }
+
     async def submit(self, values: Mapping[str, object]) -> Json:
         """Send a form or a menu's choice and return the answer."""
         self.answer = await self._client.post(

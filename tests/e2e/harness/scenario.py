@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from .client import HomeAssistantClient
-from .flows import ENTRIES, OPTIONS, SUBENTRIES, Flow
+from .flows import ENTRIES, OPTIONS, SUBENTRIES, Flow, FlowError
 from .home_assistant import INTEGRATION
 
 _DOMAINS = {"binary_sensor", "camera", "event", "sensor", "switch"}
@@ -96,7 +96,11 @@ async def share_camera(
     """Share a camera on a new channel or on an existing one; wait for its master."""
     before = await _subentries(client, entry_id)
     flow = await Flow.start(client, SUBENTRIES, [entry_id, "shared_camera"])
-    await flow.finish({"camera": camera, "channel": channel})
+    answer = await flow.submit({"camera": camera, "channel": channel})
+    if answer.get("step_id") == "alexa":
+        await flow.finish(flow.suggested)
+    elif answer["type"] != "create_entry":
+        raise FlowError(str(answer))
     (subentry_id,) = await _subentries(client, entry_id) - before
     entities = await _entities(client, subentry_id)
     shared = SharedCamera(
