@@ -10,6 +10,7 @@ from typing import Any, override
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
 
+from .alexa_camera import AlexaCamera
 from .camera_source import CameraSource
 from .channel_master import ChannelMaster
 from .const import CONF_CAMERA, CONF_CHANNEL_ARN, CONF_SHARING, DOMAIN
@@ -71,6 +72,14 @@ class SharedCamera(SubentryRuntime):
         self._channel: ChannelMaster | None = None
         self._viewer_listeners: set[Callable[[ViewerEvent], None]] = set()
         self.sessions = SessionLog()
+        self._alexa = AlexaCamera(
+            hass=hass,
+            entry=entry,
+            subentry=subentry,
+            is_sharing=lambda: self.sharing,
+            is_connected=lambda: self.connected,
+        )
+        self.async_add_listener(self._alexa.async_check_health)
         self._bind()
 
     def _bind(self) -> None:
@@ -133,6 +142,11 @@ class SharedCamera(SubentryRuntime):
     @override
     def async_start(self) -> None:
         """Prepare the peer, and go on the channel if the camera is to be shared."""
+        self._async_start_camera()
+        self._alexa.async_start()
+
+    @callback
+    def _async_start_camera(self) -> None:
         self._prepared = self._entry.async_create_background_task(
             self._hass, self._peer.prepare(), f"{DOMAIN} peer {self.subentry.title}"
         )
@@ -157,6 +171,10 @@ class SharedCamera(SubentryRuntime):
     @override
     async def async_stop(self) -> None:
         """Take the master off its channel and end every view."""
+        self._alexa.async_stop()
+        await self._async_stop_camera()
+
+    async def _async_stop_camera(self) -> None:
         await self._async_stop_channel()
         if self._prepared is not None:
             self._prepared.cancel()
@@ -177,15 +195,16 @@ class SharedCamera(SubentryRuntime):
     @override
     async def _async_follow(self, old: Mapping[str, Any]) -> None:
         if old[CONF_CAMERA] != self._data[CONF_CAMERA]:
-            await self.async_stop()
+            await self._async_stop_camera()
             self._bind()
-            self.async_start()
+            self._async_start_camera()
         elif (
             old[CONF_CHANNEL_ARN] != self._data[CONF_CHANNEL_ARN]
             or old.get(CONF_SHARING, True) != self.sharing
         ):
             await self._async_stop_channel()
             self._async_start_channel()
+        await self._alexa.async_follow()
 
     async def async_set_sharing(self, *, sharing: bool) -> None:
         """Store whether the camera is shared; the entry's listener then acts on it."""
