@@ -42,3 +42,16 @@ async def test_browsers_show_the_first_frame_in_time() -> None:
         for case in cases.values():
             assert set(case) == {"p50", "p95"}
             assert case["p95"] < 3000
+
+
+@pytest.mark.timeout(240)
+async def test_alexas_directives_are_answered_in_time() -> None:
+    require("turnserver", "gi:GstRtspServer", "gst:rtph264pay", "gst:h264parse")
+    async with Process([BENCH, "alexa", "--cold=2", "--warm=3"]) as bench:
+        assert await bench.wait(timeout=200) == 0, bench.failure("failed")
+    times = json.loads(bench.lines[-1])["directive_to_answer_ms"]
+    assert set(times) == {"cold", "warm"}
+    assert set(times["cold"]) == set(times["warm"]) == {"p50", "p95"}
+    assert times["warm"]["p50"] < 1000
+    # Python's start and boto3's import are in it.
+    assert times["cold"]["p50"] < 10_000

@@ -1,9 +1,9 @@
 """What Home Assistant and the skill's backend keep for each other in Parameter Store.
 
 The names and contents are described in lambda_function.py. All are SecureStrings of the
-standard tier under the key aws/ssm, which costs nothing. A standard parameter holds
-4,096 bytes, which is room for some eighty owners: more than a household has, and an
-advanced parameter would be charged for each month and could not be made standard again.
+standard tier under the key aws/ssm, both of which cost nothing to have. A standard
+parameter holds 4,096 bytes, which is room for some eighty owners: more than a household
+has, and an advanced one would be charged for each month and never be standard again.
 """
 
 import asyncio
