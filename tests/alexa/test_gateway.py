@@ -633,6 +633,24 @@ async def test_a_camera_that_is_gone_is_all_that_is_told_of_it(
         assert sorted(await sender.arrived(2)) == ["DETECTED", "DeleteReport"]
 
 
+async def test_what_was_taken_back_while_a_token_was_fetched_is_not_told(
+    make_sender: MakeSender, lwa: LoginWithAmazon
+) -> None:
+    lwa.outage = 503
+    sender = make_sender()
+    sender.gateway.set_grants([grant(lwa, ANN)])
+    async with sender.running():
+        sender.gateway.send(press())
+        await sender.until(lambda: lwa.failures > 1)
+        sender.gateway.send(Delete(endpoint_id=DOOR, at=now()))
+        lwa.outage = None
+
+        assert await sender.arrived(1) == ["DeleteReport"]
+        await sender.idle()
+        sender.gateway.send(press())
+        assert await sender.arrived(2) == ["DeleteReport", "DoorbellPress"]
+
+
 async def test_a_time_without_its_zone_is_not_taken(sender: Sender) -> None:
     naive = DoorbellPress(endpoint_id=DOOR, at=now().replace(tzinfo=None))
 

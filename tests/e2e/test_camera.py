@@ -1,7 +1,7 @@
 """The live view in Home Assistant: by its frontend's commands, its Alexa, a browser."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 import io
 from pathlib import Path
 import re
@@ -14,12 +14,13 @@ import pytest_asyncio
 
 from tests.system import browser
 
-from .harness.browser import frontend_page, take_pictures
+from .harness.browser import chromium_browser, frontend_page, take_pictures
 from .harness.camera import RtspCamera
 from .harness.coturn import Coturn
 from .harness.echo import Echo
 from .harness.emulator import Emulator
 from .harness.flows import OPTIONS, Flow
+from .harness.frontend import Frontend, frontend
 from .harness.frontend_viewer import FrontendViewer, frontend_view
 from .harness.home_assistant import HomeAssistant
 from .harness.pattern import read
@@ -119,9 +120,7 @@ async def test_the_frontends_commands_give_the_cameras_pictures(
 async def test_a_browser_is_told_of_the_channels_relays(
     home: HomeAssistant, shared: SharedCamera, coturn: Coturn
 ) -> None:
-    async with asyncio.timeout(20):
-        while not (relays := await relays_of(home, shared.live_view)):  # noqa: ASYNC110
-            await asyncio.sleep(0.2)
+    relays = await first_of(relays_of, home, shared.live_view)
     servers = await ice_servers(home, shared.live_view)
     assert servers[0] == {"urls": [coturn.stun_url]}
     assert [server["urls"] for server in relays] == [[coturn.turn_url]]
@@ -282,6 +281,44 @@ async def test_the_frontend_shows_it_in_a_browser(
     await camera.wait_until_idle()
 
 
+async def test_a_browser_with_nothing_but_relays_sees_it_and_restarts_ice(
+    home: HomeAssistant, shared: SharedCamera, camera: RtspCamera
+) -> None:
+    async def assert_shown(viewer: Frontend) -> None:
+        readings = await viewer.readings(12)
+        assert {reading.camera for reading in readings} == {camera.number}
+        numbers = [reading.number for reading in readings]
+        assert len(set(numbers)) > 6, numbers
+        local, _ = await viewer.selected_pair()
+        assert local == "relay"
+
+    await first_of(relays_of, home, shared.live_view)
+    async with (
+        chromium_browser(browser()) as chromium,
+        frontend(chromium, home.url, relay_only=True) as viewer,
+    ):
+        await viewer.open_more_info(shared.live_view)
+        await assert_shown(viewer)
+        await viewer.screenshot("shared-relayed")
+        # The new session of the frontend takes the old one's place.
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(
+                home.client.wait_for_state(
+                    shared.session,
+                    lambda state: state["attributes"].get("reason") == "replaced",
+                )
+            )
+            await viewer.restart_ice()
+        await home.client.wait_for_state(
+            shared.session,
+            lambda state: state["attributes"]["event_type"] == "connected",
+        )
+        await assert_shown(viewer)
+        await home.client.wait_for_state(shared.viewers, "1")
+    await home.client.wait_for_state(shared.viewers, "0")
+    await camera.wait_until_idle()
+
+
 async def test_relays_for_all_cameras_come_and_go_with_the_option(
     home: HomeAssistant, shared: SharedCamera, emulator: Emulator, coturn: Coturn
 ) -> None:
@@ -292,7 +329,7 @@ async def test_relays_for_all_cameras_come_and_go_with_the_option(
     await choose(relays=True)
     try:
         await home.client.wait_for_state(shared.connected, "on")
-        relay = await first_relay(home)
+        (relay,) = await first_of(registered_relays, home)
         assert "ha-relay" in await channel_names(emulator)
         assert await registered_relays(home) == [relay]
         assert relay["urls"] == [coturn.turn_url]
@@ -310,12 +347,16 @@ async def registered_relays(home: HomeAssistant) -> list[dict[str, Any]]:
     return [server for server in servers if "username" in server]
 
 
-async def first_relay(home: HomeAssistant) -> dict[str, Any]:
-    """Return a relay as soon as one is offered: nothing tells of it."""
+async def first_of[**P](
+    read: Callable[P, Awaitable[list[dict[str, Any]]]],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> list[dict[str, Any]]:
+    """Return the relays as soon as there are any: nothing tells of it."""
     async with asyncio.timeout(20):
-        while not (relays := await registered_relays(home)):  # noqa: ASYNC110
+        while not (relays := await read(*args, **kwargs)):  # noqa: ASYNC110
             await asyncio.sleep(0.2)
-    return relays[0]
+    return relays
 
 
 async def until_deleted(emulator: Emulator, channel: str) -> None:

@@ -179,6 +179,35 @@ async def test_a_view_goes_on_after_an_ice_restart(
         await assert_sees(viewer)
 
 
+async def test_who_talks_in_the_details_is_heard_by_the_master(
+    house: HomeAssistant, direct: SdkMaster
+) -> None:
+    async def preview(*, enabled: bool) -> None:
+        await house.client.command(
+            "labs/update",
+            domain="camera",
+            preview_feature="two_way_audio",
+            enabled=enabled,
+        )
+
+    await preview(enabled=True)
+    try:
+        async with (
+            chromium_browser(browser(), microphone=True) as chromium,
+            frontend(chromium, house.url) as viewer,
+        ):
+            await viewer.open_more_info(CAMERA)
+            await assert_sees(viewer)
+            assert await direct.heard_energy() == 0
+            await viewer.page.get_by_role("button", name="Start talking").click()
+            await direct.wait_for_sound()
+            await assert_sees(viewer)
+            await viewer.screenshot("remote-talking")
+        assert (await direct.report())["errors"] == []
+    finally:
+        await preview(enabled=False)
+
+
 async def test_a_master_that_is_away_is_named_and_seen_when_it_is_back(
     house: HomeAssistant, chromium: Browser, master: SdkMaster
 ) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-import datetime as dt
 import logging
 import ssl
 import time
@@ -22,8 +21,6 @@ from .session import Equipment, PeerSession
 from .source import MediaSource
 
 _LOGGER = logging.getLogger(__name__)
-
-_CERTIFICATE_MARGIN = dt.timedelta(days=1)
 
 
 @dataclass(slots=True)
@@ -52,7 +49,6 @@ class MasterPeer:
         self._on_event = on_event
         self._feed = CameraFeed(source=source, limits=self._limits)
         self._resolver = Resolver()
-        self._certificate: RTCCertificate | None = None
         self._tls: ssl.SSLContext | None = None
         self._sessions: dict[str, PeerSession] = {}
         self._early: dict[str, _Waiting] = {}
@@ -80,7 +76,6 @@ class MasterPeer:
         """Do once what is slow. Raises IncompatibleLibraryError."""
         if moved := internals.missing():
             raise internals.IncompatibleLibraryError(", ".join(moved))
-        self._certificate = await asyncio.to_thread(RTCCertificate.generateCertificate)
         # Reads the trusted certificates from disk.
         self._tls = await asyncio.to_thread(ssl.create_default_context)
 
@@ -173,13 +168,10 @@ class MasterPeer:
         self._early.clear()
 
     def _equipment(self) -> Equipment:
-        now = dt.datetime.now(dt.UTC)
-        certificate = self._certificate
-        if certificate is None or certificate.expires - now < _CERTIFICATE_MARGIN:
-            certificate = RTCCertificate.generateCertificate()
-            self._certificate = certificate
         return Equipment(
-            certificate=certificate,
+            # By another one than before a viewer knows, when it restarts ICE, that it
+            # has to begin anew with DTLS. It takes a fraction of a millisecond.
+            certificate=RTCCertificate.generateCertificate(),
             feed=self._feed,
             resolver=self._resolver,
             tls=self._tls,

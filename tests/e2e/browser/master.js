@@ -72,6 +72,14 @@ async function answer(options, offer, viewer) {
   peer.offer = offers;
   peers.set(viewer, peer);
   peer.addTrack(track, new MediaStream([track]));
+  peer.ontrack = (event) => {
+    if (event.track.kind === "audio") {
+      // Chromium decodes no sound that is not played.
+      peer.speaker = new Audio();
+      peer.speaker.srcObject = new MediaStream([event.track]);
+      peer.speaker.play().catch((error) => errors.push(String(error)));
+    }
+  };
   peer.onicecandidate = ({ candidate }) => {
     if (candidate) {
       client.sendIceCandidate(candidate, viewer);
@@ -130,6 +138,19 @@ window.connectedOffers = () =>
   [...peers.values()]
     .filter((peer) => peer.connectionState === "connected")
     .map((peer) => peer.offer);
+
+// The energy of all sound that came: https://www.w3.org/TR/webrtc-stats/
+window.heardEnergy = async () => {
+  let energy = 0;
+  for (const peer of peers.values()) {
+    for (const one of (await peer.getStats()).values()) {
+      if (one.type === "inbound-rtp" && one.kind === "audio") {
+        energy += one.totalAudioEnergy ?? 0;
+      }
+    }
+  }
+  return energy;
+};
 
 window.masterReport = async () => {
   const viewers = [];

@@ -25,6 +25,11 @@ _FLAGS = [
     # Candidates with real addresses; .local names would be asked for by multicast.
     "--disable-features=WebRtcHideLocalIpsWithMdns",
 ]
+# A microphone that beeps once a second, for which no page has to ask the user.
+_MICROPHONE_FLAGS = [
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
 
 
 def bundle(folder: Path, name: str) -> None:
@@ -47,12 +52,13 @@ def bundle(folder: Path, name: str) -> None:
 
 
 @asynccontextmanager
-async def chromium_browser(chromium: str) -> AsyncIterator[Browser]:
+async def chromium_browser(
+    chromium: str, *, microphone: bool = False
+) -> AsyncIterator[Browser]:
     """Give a browser without a page."""
+    flags = [*_FLAGS, *_MICROPHONE_FLAGS] if microphone else _FLAGS
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=chromium, args=_FLAGS
-        )
+        browser = await playwright.chromium.launch(executable_path=chromium, args=flags)
         yield browser
         await browser.close()
 

@@ -7,7 +7,7 @@ from .client import HomeAssistantClient
 from .flows import ENTRIES, OPTIONS, SUBENTRIES, Flow, FlowError
 from .home_assistant import INTEGRATION
 
-_DOMAINS = {"binary_sensor", "camera", "event", "sensor", "switch"}
+_ENTITIES = {"connected", "live_view", "session", "sharing", "viewers"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,11 +107,11 @@ async def share_camera(
         entry_id=entry_id,
         subentry_id=subentry_id,
         camera=camera,
-        connected=entities["binary_sensor"],
-        viewers=entities["sensor"],
-        session=entities["event"],
-        sharing=entities["switch"],
-        live_view=entities["camera"],
+        connected=entities["connected"],
+        viewers=entities["viewers"],
+        session=entities["session"],
+        sharing=entities["sharing"],
+        live_view=entities["live_view"],
     )
     await client.wait_for_state(shared.connected, "on")
     return shared
@@ -142,7 +142,7 @@ async def share_a_camera(
 
 
 async def _entities(client: HomeAssistantClient, subentry_id: str) -> dict[str, str]:
-    """Return a subentry's entities by domain, when all platforms have added theirs."""
+    """Return a subentry's entities by their keys, when all platforms have added theirs."""
     async with (
         asyncio.timeout(20),
         client.subscribe(
@@ -151,10 +151,10 @@ async def _entities(client: HomeAssistantClient, subentry_id: str) -> dict[str, 
     ):
         while True:
             entities = {
-                entity["entity_id"].partition(".")[0]: entity["entity_id"]
+                entity["translation_key"]: entity["entity_id"]
                 for entity in await client.command("config/entity_registry/list")
                 if entity["config_subentry_id"] == subentry_id
             }
-            if set(entities) >= _DOMAINS:
+            if set(entities) >= _ENTITIES:
                 return entities
             await changes.get()

@@ -135,6 +135,17 @@ class SdkMaster:
             arg=offers,
         )
 
+    async def heard_energy(self) -> float:
+        """Return the energy of all sound that viewers have sent, 0 if there was none."""
+        energy: float = await self._page.evaluate("heardEnergy()")
+        return energy
+
+    async def wait_for_sound(self) -> None:
+        """Wait until something is heard of a viewer."""
+        async with asyncio.timeout(20):
+            while not await self.heard_energy():  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.1)
+
     async def report(self) -> dict[str, Any]:
         """Return the viewers' states, codecs and candidate types, and all errors."""
         report: dict[str, Any] = await self._page.evaluate("masterReport()")
