@@ -12,6 +12,7 @@ import voluptuous as vol
 
 from .alexa.stack import backend_version
 from .const import (
+    CONF_CODE,
     CONF_LANGUAGES,
     CONF_OWNERS,
     CONF_REGION,
@@ -197,8 +198,10 @@ class BackendFlow(SkillRepair):
                 regions=", ".join(regions_of(subentry.data[CONF_LANGUAGES])),
             )
         version = await self.hass.async_add_executor_job(backend_version)
+        # What the function's code is now cannot be told from here.
         stacks = [
-            {**stack, CONF_VERSION: version} for stack in subentry.data[CONF_STACKS]
+            {**stack, CONF_VERSION: version, CONF_CODE: None}
+            for stack in subentry.data[CONF_STACKS]
         ]
         return self._finish(entry, subentry, stacks)
 
@@ -277,6 +280,13 @@ class LeftoversFlow(SkillRepair):
     """Something is left in AWS: delete it with keys that may."""
 
     async def async_step_init(
+        self,
+        user_input: dict[str, Any] | None = None,  # noqa: ARG002
+    ) -> RepairsFlowResult:
+        """Ask for keys; what this step is given comes from no form."""
+        return await self.async_step_delete()
+
+    async def async_step_delete(
         self, user_input: dict[str, Any] | None = None
     ) -> RepairsFlowResult:
         """Take keys of the account; they are not kept."""
@@ -292,4 +302,4 @@ class LeftoversFlow(SkillRepair):
                 if err is None:
                     return self.async_create_entry(data={})
                 self._errors, self._placeholders = flow_errors(err)
-        return self._show("init", KEYS_SCHEMA, user_input)
+        return self._show("delete", KEYS_SCHEMA, user_input)

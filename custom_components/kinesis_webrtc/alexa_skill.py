@@ -200,8 +200,18 @@ class AlexaSkill(SubentryRuntime):
             if token != grant.refresh_token:
                 self._refused.pop(grant.user_id)
                 self._issues.async_linked(grant.user_id)
-        for gateway in self._gateways.values():
-            gateway.set_grants(self._grants)
+        for region, gateway in self._gateways.items():
+            gateway.set_grants(
+                grant for grant in self._grants if region in self._regions(grant)
+            )
+
+    def _regions(self, grant: Grant) -> set[GatewayRegion]:
+        """Return whose gateways take a user's events: maybe, if that is not known."""
+        return {
+            region
+            for region in self._gateways
+            if grant.region in (None, region.lambda_region)
+        }
 
     @callback
     def _async_start_gateways(self, secrets: SkillSecrets) -> None:
@@ -230,7 +240,7 @@ class AlexaSkill(SubentryRuntime):
                 refused = (grant.refresh_token, set[GatewayRegion]())
                 _, regions = self._refused.setdefault(user_id, refused)
                 regions.add(region)
-                if regions >= self._gateways.keys():
+                if regions >= self._regions(grant):
                     self._issues.async_unlinked(user_id)
 
     @callback

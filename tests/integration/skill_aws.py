@@ -4,6 +4,7 @@ boto3's sessions are replaced, so everything of ours is real, down to the parame
 each call, which have to fit AWS's own service models.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 import hashlib
@@ -17,7 +18,11 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from homeassistant.config_entries import ConfigSubentry
 
 from custom_components.kinesis_webrtc.alexa.regions import lambda_region
-from custom_components.kinesis_webrtc.alexa.stack import backend_version
+from custom_components.kinesis_webrtc.alexa.stack import (
+    StackSettings,
+    backend_version,
+    template_body,
+)
 from tests.emulator.errors import ApiError
 from tests.emulator.models import check_input, service_model
 
@@ -91,6 +96,12 @@ class SkillAws:
         }
         self.calls: list[tuple[str, str]] = []
         self.problems: list[str] = []
+        # How many calls were refused for their keys.
+        self.refused = 0
+        # And in all.
+        self.tried = 0
+        # The folders of parameters that were read.
+        self.paths: list[str] = []
         self.is_away = False
         # The reason why the next stack cannot be made.
         self.stack_fails: str | None = None
@@ -98,12 +109,50 @@ class SkillAws:
         self.may_make = threading.Event()
         self.may_make.set()
 
+        self._called = threading.Condition()
+
     # What a test does or wants to know
+
+    async def reaches(self, what: Callable[[], bool]) -> None:
+        """Wait for calls after which something is true."""
+
+        def wait() -> None:
+            with self._called:
+                assert self._called.wait_for(what, 20)
+
+        await asyncio.to_thread(wait)
 
     def put(self, name: str, value: Any) -> None:
         """Store what the backend, or somebody else, has written."""
         text = value if isinstance(value, str) else json.dumps(value)
         self.parameters[f"{PATH}/{name}"] = text
+
+    def put_stack(self, region: str) -> None:
+        """Have the backend's stack, as it was made."""
+        settings = StackSettings(
+            skill_id=SKILL_ID, channel_region=REGION, ssm_path=PATH
+        )
+        parameters = [
+            {"ParameterKey": key, "ParameterValue": value}
+            for key, value in settings.parameters.items()
+        ]
+        params = {"TemplateBody": template_body(), "Parameters": parameters}
+        self._create_stack(region, {"StackName": STACK, **params})
+
+    def change_code(self, region: str) -> None:
+        """Have somebody change the function by another way."""
+        self.stacks[region, STACK]["code"] = "b3RoZXI="
+
+    def make_old(self, region: str) -> None:
+        """Have a backend from an older version."""
+        for output in self.stacks[region, STACK]["Outputs"]:
+            if output["OutputKey"] == "Version":
+                output["OutputValue"] = "an older one"
+
+    @property
+    def looks(self) -> int:
+        """How often what runs has looked: the grants come last."""
+        return self.paths.count(f"{PATH}/grants")
 
     def ask(self, user_id: str, name: str, email: str) -> None:
         """Have somebody ask to see the cameras."""
@@ -139,12 +188,24 @@ class SkillAws:
     def call(
         self, key: str, service: str, region: str, operation: str, params: Any
     ) -> Any:
-        """Answer a call, or refuse it as AWS does."""
+        """Answer a call, and tell who waits for it."""
+        try:
+            return self._call(key, service, region, operation, params)
+        finally:
+            with self._called:
+                self._called.notify_all()
+
+    def _call(
+        self, key: str, service: str, region: str, operation: str, params: Any
+    ) -> Any:
+        """Answer, or refuse as AWS does."""
         if threading.current_thread() is threading.main_thread():
             self.problems.append(f"{operation} blocks the event loop")
+        self.tried += 1
         if self.is_away:
             raise EndpointConnectionError(endpoint_url=f"https://{service}.{region}")
         if key not in self.callers:
+            self.refused += 1
             raise _error(operation, "InvalidClientTokenId", "The token is invalid")
         action = f"{service}:{operation}"
         if action in self.callers[key].denied:
@@ -255,6 +316,7 @@ class SkillAws:
 
     def _get_parameters_by_path(self, region: str, params: Any) -> Any:
         self._is_home(region)
+        self.paths.append(params["Path"])
         path = f"{params['Path']}/"
         found = [
             {"Name": name, "Value": value}
