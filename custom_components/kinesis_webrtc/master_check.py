@@ -134,22 +134,7 @@ class MasterCheck:
         self._reconnect()
 
     async def _is_echoed(self) -> bool:
-        """Return whether a ping to the channel's master comes back from us."""
-        ping = Ping(session=uuid4().hex)
-        try:
-            async with asyncio.timeout(ECHO_WITHIN):
-                answer = await self._client.send_alexa_offer(
-                    self._channel_arn,
-                    sender_client_id=f"check-{ping.session}",
-                    message_payload=encode_payload(encode(ping)),
-                )
-        except TimeoutError, InvalidArgumentError:
-            return False
-        try:
-            content = decode_payload(answer or "")
-        except ValueError:
-            return False
-        return not isinstance(content, str) and parse(content) == ping
+        return await async_is_echoed(self._client, self._channel_arn)
 
     async def _changes_within(self, seconds: float) -> bool:
         """Wait, and return at once with True if the connection changes meanwhile."""
@@ -181,3 +166,25 @@ class MasterCheck:
                 "region": self._key.region,
             },
         )
+
+
+async def async_is_echoed(client: SignalingClient, channel_arn: str) -> bool:
+    """Return whether a ping to the channel's master comes back from us.
+
+    Raises SignalingError where that cannot be found out.
+    """
+    ping = Ping(session=uuid4().hex)
+    try:
+        async with asyncio.timeout(ECHO_WITHIN):
+            answer = await client.send_alexa_offer(
+                channel_arn,
+                sender_client_id=f"check-{ping.session}",
+                message_payload=encode_payload(encode(ping)),
+            )
+    except TimeoutError, InvalidArgumentError:
+        return False
+    try:
+        content = decode_payload(answer or "")
+    except ValueError:
+        return False
+    return not isinstance(content, str) and parse(content) == ping

@@ -19,6 +19,7 @@ from homeassistant.helpers.typing import StateType
 
 from .coordinator import KinesisWebRTCConfigEntry
 from .entity import SharedCameraEntity, async_add_shared_camera_entities
+from .self_test_report import PASSED, AlexaRule, Stage
 from .session_log import ConnectionKind
 from .shared_camera import SharedCamera
 
@@ -47,6 +48,15 @@ SENSORS: Final = (
         entity_category=EntityCategory.DIAGNOSTIC,
         options=[str(kind) for kind in ConnectionKind],
         value=lambda camera: camera.sessions.connection,
+    ),
+    SharedCameraSensorDescription(
+        key="self_test",
+        device_class=SensorDeviceClass.ENUM,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        options=[PASSED, *map(str, Stage), *map(str, AlexaRule)],
+        value=lambda camera: (
+            camera.self_test.report.verdict if camera.self_test.report else None
+        ),
     ),
     SharedCameraSensorDescription(
         key="answer_time",

@@ -1,11 +1,11 @@
-"""The actions: two operations of the signaling API, for people who build on them.
+"""The actions: the self-test, and two operations of the signaling API.
 
 https://docs.aws.amazon.com/kinesisvideostreams/latest/dg/API_Operations_Amazon_Kinesis_Video_Signaling_Channels.html
 """
 
 from typing import Final
 
-from homeassistant.const import ATTR_CONFIG_ENTRY_ID
+from homeassistant.const import ATTR_CONFIG_ENTRY_ID, ATTR_DEVICE_ID
 from homeassistant.core import (
     HomeAssistant,
     ServiceCall,
@@ -13,7 +13,8 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
-from homeassistant.helpers import config_validation as cv
+from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.service import (
     async_get_config_entry,
     async_register_admin_service,
@@ -22,10 +23,13 @@ import voluptuous as vol
 
 from .const import DOMAIN
 from .errors import as_home_assistant_error
+from .self_test_report import async_as_response
+from .shared_camera import SharedCamera
 from .signaling import SignalingClient, SignalingError
 
 SERVICE_GET_ICE_SERVERS: Final = "get_ice_servers"
 SERVICE_SEND_ALEXA_OFFER: Final = "send_alexa_offer"
+SERVICE_SELF_TEST: Final = "self_test"
 
 ATTR_CHANNEL_ARN: Final = "channel_arn"
 ATTR_CLIENT_ID: Final = "client_id"
@@ -57,11 +61,12 @@ _SEND_ALEXA_OFFER_SCHEMA = _CHANNEL_SCHEMA.extend(
         ),
     }
 )
+_SELF_TEST_SCHEMA = vol.Schema({vol.Required(ATTR_DEVICE_ID): cv.string})
 
 
 @callback
 def async_setup_services(hass: HomeAssistant) -> None:
-    """Register the actions, for administrators only: both return secrets."""
+    """Register the actions; what returns secrets is for administrators only."""
     async_register_admin_service(
         hass,
         DOMAIN,
@@ -76,6 +81,13 @@ def async_setup_services(hass: HomeAssistant) -> None:
         SERVICE_SEND_ALEXA_OFFER,
         _async_send_alexa_offer,
         _SEND_ALEXA_OFFER_SCHEMA,
+        SupportsResponse.ONLY,
+    )
+    hass.services.async_register(
+        DOMAIN,
+        SERVICE_SELF_TEST,
+        _async_self_test,
+        _SELF_TEST_SCHEMA,
         SupportsResponse.ONLY,
     )
 
@@ -115,6 +127,29 @@ async def _async_send_alexa_offer(call: ServiceCall) -> ServiceResponse:
     except SignalingError as err:
         raise as_home_assistant_error(err) from err
     return {"answer": answer}
+
+
+async def _async_self_test(call: ServiceCall) -> ServiceResponse:
+    """Return what the self-test of a shared camera has found."""
+    camera = _shared_camera(call.hass, call.data[ATTR_DEVICE_ID])
+    return await async_as_response(call.hass, await camera.self_test.async_run())
+
+
+def _shared_camera(hass: HomeAssistant, device_id: str) -> SharedCamera:
+    """Return the shared camera of a device, if that is loaded."""
+    device = dr.async_get(hass).async_get(device_id)
+    ids = (
+        {name for domain, name in device.identifiers if domain == DOMAIN}
+        if device
+        else set()
+    )
+    for entry in hass.config_entries.async_loaded_entries(DOMAIN):
+        cameras: dict[str, SharedCamera] = entry.runtime_data.shared_cameras
+        for subentry_id in ids & cameras.keys():
+            return cameras[subentry_id]
+    raise ServiceValidationError(
+        translation_domain=DOMAIN, translation_key="not_a_shared_camera"
+    )
 
 
 def _client(call: ServiceCall) -> SignalingClient:

@@ -129,15 +129,21 @@ def _door(viewer_id: str) -> Door:
     return Door.CHANNEL
 
 
-def _kind(event: Connected) -> ConnectionKind | None:
+def connection_kind(
+    local_type: str | None, remote_type: str | None
+) -> ConnectionKind | None:
     """Return the way that a pair of candidates stands for (RFC 8445 section 5.1.1).
 
     A relay on either side makes it a relayed one; an address that a server or the
     other side has seen, a reflexive one.
     """
-    types = {event.local_type, event.remote_type}
+    types = {local_type, remote_type}
     if None in types:
         return None
     if "relay" in types:
         return ConnectionKind.RELAYED
     return ConnectionKind.REFLEXIVE if types & _REFLEXIVE else ConnectionKind.DIRECT
+
+
+def _kind(event: Connected) -> ConnectionKind | None:
+    return connection_kind(event.local_type, event.remote_type)

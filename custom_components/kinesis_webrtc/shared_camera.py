@@ -26,6 +26,7 @@ from .peer import (
     RefusalReason,
     SessionEvent,
 )
+from .self_test import SelfTest
 from .session_log import SessionLog
 from .signaling import IceServer, SignalingClient
 from .subentry_runtime import SubentryRuntime
@@ -80,6 +81,9 @@ class SharedCamera(SubentryRuntime):
             is_connected=lambda: self.connected,
         )
         self.async_add_listener(self._alexa.async_check_health)
+        self.self_test = SelfTest(
+            camera=self, client=client, on_changed=self._async_changed
+        )
         self._bind()
 
     def _bind(self) -> None:
@@ -92,6 +96,11 @@ class SharedCamera(SubentryRuntime):
             ice_servers=lambda: self.ice_servers,
             on_refused=self._on_refused,
         )
+
+    @property
+    def channel_arn(self) -> str:
+        """Return the ARN of the channel that the camera is shared on."""
+        return str(self._data[CONF_CHANNEL_ARN])
 
     @property
     def sharing(self) -> bool:
@@ -175,6 +184,7 @@ class SharedCamera(SubentryRuntime):
         await self._async_stop_camera()
 
     async def _async_stop_camera(self) -> None:
+        await self.self_test.async_stop()
         await self._async_stop_channel()
         if self._prepared is not None:
             self._prepared.cancel()

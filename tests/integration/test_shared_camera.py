@@ -374,6 +374,7 @@ async def test_each_entity_belongs_to_the_cameras_device(
             "connected",
             "connection",
             "live_view",
+            "self_test",
             "session",
             "sharing",
             "viewers",

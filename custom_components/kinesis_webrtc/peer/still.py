@@ -47,6 +47,16 @@ class Picture:
 
     frame: av.VideoFrame = field(repr=False)
 
+    @property
+    def width(self) -> int:
+        """The width in pixels."""
+        return self.frame.width
+
+    @property
+    def height(self) -> int:
+        """The height in pixels."""
+        return self.frame.height
+
     def jpeg(self, width: int | None = None, height: int | None = None) -> bytes:
         """Return the picture as JPEG, which blocks for some milliseconds.
 

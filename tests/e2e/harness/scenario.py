@@ -7,7 +7,15 @@ from .client import HomeAssistantClient
 from .flows import ENTRIES, OPTIONS, SUBENTRIES, Flow, FlowError
 from .home_assistant import INTEGRATION
 
-_ENTITIES = {"connected", "live_view", "session", "sharing", "viewers"}
+_ENTITIES = {
+    "binary_sensor.connected",
+    "button.self_test",
+    "camera.live_view",
+    "event.session",
+    "sensor.self_test",
+    "sensor.viewers",
+    "switch.sharing",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +39,8 @@ class SharedCamera:
     session: str
     sharing: str
     live_view: str
+    self_test: str
+    self_test_verdict: str
 
 
 async def add_camera(
@@ -107,11 +117,13 @@ async def share_camera(
         entry_id=entry_id,
         subentry_id=subentry_id,
         camera=camera,
-        connected=entities["connected"],
-        viewers=entities["viewers"],
-        session=entities["session"],
-        sharing=entities["sharing"],
-        live_view=entities["live_view"],
+        connected=entities["binary_sensor.connected"],
+        viewers=entities["sensor.viewers"],
+        session=entities["event.session"],
+        sharing=entities["switch.sharing"],
+        live_view=entities["camera.live_view"],
+        self_test=entities["button.self_test"],
+        self_test_verdict=entities["sensor.self_test"],
     )
     await client.wait_for_state(shared.connected, "on")
     return shared
@@ -142,7 +154,7 @@ async def share_a_camera(
 
 
 async def _entities(client: HomeAssistantClient, subentry_id: str) -> dict[str, str]:
-    """Return a subentry's entities by their keys, when all platforms have added theirs."""
+    """Return a subentry's entities by domain and key, when all platforms have theirs."""
     async with (
         asyncio.timeout(20),
         client.subscribe(
@@ -151,10 +163,14 @@ async def _entities(client: HomeAssistantClient, subentry_id: str) -> dict[str, 
     ):
         while True:
             entities = {
-                entity["translation_key"]: entity["entity_id"]
+                _key(entity): entity["entity_id"]
                 for entity in await client.command("config/entity_registry/list")
                 if entity["config_subentry_id"] == subentry_id
             }
             if set(entities) >= _ENTITIES:
                 return entities
             await changes.get()
+
+
+def _key(entity: dict[str, str]) -> str:
+    return f"{entity['entity_id'].partition('.')[0]}.{entity['translation_key']}"
