@@ -17,7 +17,7 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from custom_components.kinesis_webrtc.alexa_camera import AlexaListener
+from custom_components.kinesis_webrtc.alexa_skill import AlexaSkill
 from custom_components.kinesis_webrtc.const import (
     CONF_ALEXA_NAME,
     CONF_CAMERA,
@@ -103,9 +103,9 @@ async def entry(
 @pytest.fixture
 def skill(entry: MockConfigEntry) -> MagicMock:
     """Return one of the two skills that are told."""
-    skill = create_autospec(AlexaListener, instance=True)
+    skill = create_autospec(AlexaSkill, instance=True)
     entry.runtime_data.alexa_skills = Skills(
-        first=create_autospec(AlexaListener, instance=True), second=skill
+        first=create_autospec(AlexaSkill, instance=True), second=skill
     )
     return skill
 
