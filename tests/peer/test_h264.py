@@ -1,10 +1,7 @@
 """Parameter sets are learnt and stand before each key picture."""
 
 from custom_components.kinesis_webrtc.peer.h264 import (
-    AccessUnit,
-    KeyPictureJoiner,
     ParameterSets,
-    continues_picture,
     nal_units,
 )
 
@@ -85,41 +82,3 @@ def test_key_picture_that_is_not_idr_counts_once_sets_are_known() -> None:
 def test_key_picture_without_any_sets_is_not_one() -> None:
     assert ParameterSets().complete(stream(IDR), is_key=True) == (stream(IDR), False)
     assert ParameterSets().profile is None
-
-
-def pushed(joiner: KeyPictureJoiner, *units: AccessUnit) -> list[AccessUnit]:
-    return [whole for unit in units for whole in joiner.push(unit)]
-
-
-def test_whole_key_pictures_are_held_back_but_once() -> None:
-    joiner = KeyPictureJoiner()
-    key, later = AccessUnit(stream(SPS, PPS, IDR), 1, True), AccessUnit(SLICE, 2, False)
-    assert pushed(joiner, key) == []
-    assert pushed(joiner, later) == [key, later]
-    second = AccessUnit(stream(SPS, PPS, IDR), 3, True)
-    assert pushed(joiner, second) == [second]
-
-
-def test_key_picture_in_parts_becomes_one_with_one_set_of_parameters() -> None:
-    joiner = KeyPictureJoiner()
-    part = stream(SPS, PPS, IDR)
-    first = [AccessUnit(part, 1, True), AccessUnit(part, 1, True)]
-    whole = AccessUnit(stream(SPS, PPS, IDR, IDR), 1, True)
-    after = AccessUnit(SLICE, 2, False)
-    assert pushed(joiner, *first, after) == [whole, after]
-    second = [AccessUnit(part, 3, True), AccessUnit(part, 3, True)]
-    assert pushed(joiner, *second) == [AccessUnit(stream(SPS, PPS, IDR, IDR), 3, True)]
-
-
-def test_end_of_the_stream_gives_what_is_held_back() -> None:
-    joiner = KeyPictureJoiner()
-    key = AccessUnit(stream(SPS, PPS, IDR), 1, True)
-    assert pushed(joiner, key) == []
-    assert list(joiner.flush()) == [key]
-    assert list(joiner.flush()) == []
-
-
-def test_slices_that_do_not_begin_a_picture_are_told_apart() -> None:
-    assert not continues_picture(stream(SPS, PPS, IDR))
-    assert continues_picture(stream(SPS, PPS, b"\x65\x05\x88"))
-    assert not continues_picture(stream(SPS, PPS))

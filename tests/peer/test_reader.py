@@ -1,12 +1,18 @@
 """A stream's pictures come out whole, in time, on one timeline."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
+import queue
+import socket
 import threading
 import time
 
 import av
+import numpy as np
 import pytest
 
 from custom_components.kinesis_webrtc.peer import StreamUrl
@@ -26,6 +32,7 @@ class Sink:
         self.formats: list[StreamFormat] = []
         self.reader: StreamReader | None = None
         self.stop_after = 0
+        self.told: queue.Queue[AccessUnit] = queue.Queue()
 
     @property
     def steps(self) -> list[int]:
@@ -33,6 +40,7 @@ class Sink:
 
     def take(self, unit: AccessUnit) -> None:
         self.units.append(unit)
+        self.told.put(unit)
         if self.reader is not None and len(self.units) == self.stop_after:
             self.reader.stop()
 
@@ -187,8 +195,6 @@ def test_failure_is_told_without_the_address(read: Callable[..., Outcome]) -> No
 
 
 def test_silent_camera_is_given_up(read: Callable[..., Outcome]) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"rtsp://127.0.0.1:{server.getsockname()[1]}/cam"
         began = time.monotonic()
@@ -262,3 +268,222 @@ def test_timeline_grows_over_jumps_and_restarts() -> None:
     steps = [after - before for before, after in pairwise(places)]
     assert all(abs(step - 3600) <= 1 for step in [*steps[:4], steps[5]])
     assert abs(steps[4] - 90_000) <= 1
+
+
+def encode(
+    count: int, *, size: tuple[int, int] = (320, 240), bframes: int = 0, slices: int = 1
+) -> tuple[av.VideoCodecContext, list[av.Packet]]:
+    """Return pictures of noise, which take many fragments each."""
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height = size
+    encoder.pix_fmt = "yuv420p"
+    encoder.framerate = Fraction(25)
+    encoder.time_base = Fraction(1, 25)
+    encoder.options = {
+        "preset": "ultrafast",
+        "x264-params": f"keyint=10:scenecut=0:slices={slices}:sliced-threads=0:"
+        f"bframes={bframes}:b-adapt=0:rc-lookahead=0:sync-lookahead=0",
+    }
+    noise = np.random.default_rng(1)
+    packets = []
+    for number in range(count):
+        picture = noise.integers(0, 200, (size[1], size[0], 3), dtype=np.uint8)
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame.pts = number
+        packets += encoder.encode(frame)
+    return encoder, packets + encoder.encode(None)
+
+
+def units_of(data: bytes) -> list[bytes]:
+    """Return the NAL units: RTP does not keep their start codes."""
+    return [data[begin:end] for _, begin, end in nal_units(data)]
+
+
+class RtspSender:
+    """Sends pictures to a reader that listens, with FFmpeg's payloader."""
+
+    def __init__(self, encoder: av.VideoCodecContext) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.url = f"rtsp://127.0.0.1:{free.getsockname()[1]}/camera"
+        self.encoder = encoder
+
+    def run(self, packets: list[av.Packet], may_send: Callable[[int], None]) -> None:
+        deadline = time.monotonic() + 20
+        while True:
+            out = av.open(
+                self.url, "w", format="rtsp", options={"rtsp_transport": "tcp"}
+            )
+            try:
+                track = out.add_stream("libx264", rate=25)
+                track.width, track.height = self.encoder.width, self.encoder.height
+                track.pix_fmt = self.encoder.pix_fmt
+                track.time_base = Fraction(1, 25)
+                out.start_encoding()
+                break
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        with out:
+            for number, packet in enumerate(packets):
+                may_send(number)
+                packet.stream = track
+                out.mux(packet)
+
+
+@pytest.fixture
+def send(
+    read: Callable[..., Outcome], request: pytest.FixtureRequest
+) -> Callable[..., None]:
+    def run(
+        encoder: av.VideoCodecContext,
+        packets: list[av.Packet],
+        may_send: Callable[[int], None] = lambda _number: None,
+        **options: str,
+    ) -> None:
+        sender = RtspSender(encoder)
+        listening = {"rtsp_flags": "listen", "listen_timeout": "20"} | options
+        reading = threading.Thread(target=read, args=(sender.url,), kwargs=listening)
+        reading.start()
+        try:
+            sender.run(packets, may_send)
+        finally:
+            reading.join(20)
+        assert not reading.is_alive()
+
+    return run
+
+
+@pytest.mark.parametrize("slices", [1, 3])
+def test_rtsp_gives_each_picture_before_the_next_one_begins(
+    sink: Sink, send: Callable[..., None], slices: int
+) -> None:
+    encoder, packets = encode(40, slices=slices)
+    sent = [units_of(bytes(packet)) for packet in packets]
+
+    def may_send(number: int) -> None:
+        # By then, two groups of pictures have shown what the stream is like.
+        if number > 20:
+            while units_of(sink.told.get(timeout=10).data) != sent[number - 1]:
+                pass
+
+    send(encoder, packets, may_send)
+    assert [units_of(unit.data) for unit in sink.units] == sent
+    assert [n for n, unit in enumerate(sink.units) if unit.is_key] == [0, 10, 20, 30]
+    assert sink.steps == [3600] * 39
+    assert (sink.formats[0].width, sink.formats[0].height) == (320, 240)
+    assert len(sink.formats) == 1
+
+
+def test_rtsp_with_the_time_of_day_as_timestamps(
+    sink: Sink, send: Callable[..., None]
+) -> None:
+    encoder, packets = encode(20, slices=3)
+    sent = [units_of(bytes(packet)) for packet in packets]
+    send(encoder, packets, use_wallclock_as_timestamps="1")
+    assert [units_of(unit.data) for unit in sink.units] == sent
+    assert all(step > 0 for step in sink.steps)
+
+
+def test_rtsp_pictures_out_of_order_have_times_that_grow(
+    sink: Sink, send: Callable[..., None]
+) -> None:
+    encoder, packets = encode(30, bframes=2)
+    sent = [units_of(bytes(packet)) for packet in packets]
+    assert any(b.pts < a.pts for a, b in pairwise(packets))
+    send(encoder, packets)
+    assert [units_of(unit.data) for unit in sink.units] == sent
+    assert all(0 < step <= 4 * 3600 for step in sink.steps)
+    span = sink.units[-1].timestamp - sink.units[5].timestamp
+    assert abs(span - 24 * 3600) <= 3600
+
+
+def test_resolution_may_change_within_the_stream(
+    sink: Sink, send: Callable[..., None]
+) -> None:
+    encoder, small = encode(10)
+    _, large = encode(10, size=(640, 480))
+    for number, packet in enumerate(large):
+        packet.pts = packet.dts = 10 + number
+    send(encoder, small + large)
+    assert [(each.width, each.height) for each in sink.formats] == [
+        (320, 240),
+        (640, 480),
+    ]
+    assert len(sink.units) == 20
+    key = [kind for kind, _, _ in nal_units(sink.units[10].data)]
+    assert [kind for kind in key if kind in (5, 7, 8)] == [7, 8, 5]
+
+
+@pytest.fixture
+def serve(clips: Path) -> Iterator[str]:
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Handler, directory=clips)
+    ) as server:
+        serving = threading.Thread(target=server.serve_forever, args=(0.05,))
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        serving.join()
+
+
+@pytest.mark.parametrize("suffix", ["ts", "flv", "mp4", "mkv", "h264"])
+@pytest.mark.parametrize("slices", [1, 3])
+def test_http_gives_the_same_pictures_as_a_file(
+    clips: Path,
+    sink: Sink,
+    read: Callable[..., Outcome],
+    serve: str,
+    suffix: str,
+    slices: int,
+) -> None:
+    path = make_clip(
+        clips / f"http-{slices}.{suffix}", seconds=2, gop=10, slices=slices
+    )
+    assert read(f"{serve}/{path.name}") == Outcome()
+    over_http = [(unit.data, unit.is_key) for unit in sink.units]
+    assert len(over_http) == 50
+    sink.units.clear()
+    read(path, re="0")
+    assert over_http == [(unit.data, unit.is_key) for unit in sink.units]
+
+
+def test_stream_without_idr_pictures_has_key_pictures(
+    clips: Path, sink: Sink, read: Callable[..., Outcome]
+) -> None:
+    path = clips / "refresh.ts"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        stream.options = {
+            "preset": "ultrafast",
+            "tune": "zerolatency",
+            "x264-params": "intra-refresh=1:keyint=10:sliced-threads=0",
+        }
+        for number in range(30):
+            frame = av.VideoFrame(320, 240, "yuv420p")
+            frame.pts = number
+            frame.time_base = Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    read(path, re="0")
+    keys = [unit for unit in sink.units if unit.is_key]
+    assert len(keys) >= 3
+    kinds = [kind for kind, _, _ in nal_units(keys[1].data)]
+    assert 7 in kinds
+    assert 5 not in kinds
+
+
+@pytest.mark.parametrize("codec", ["mpeg2video", "libx265"])
+def test_http_gives_other_codecs_to_the_transcoder_whole(
+    clips: Path, sink: Sink, read: Callable[..., Outcome], serve: str, codec: str
+) -> None:
+    path = make_clip(clips / f"{codec}.ts", seconds=1, gop=10, codec=codec)
+    assert read(f"{serve}/{path.name}") == Outcome()
+    decoder = av.CodecContext.create("h264", "r")
+    frames = [f for unit in sink.units for f in decoder.decode(av.Packet(unit.data))]
+    frames += decoder.decode(None)
+    assert len(frames) == len(sink.units) >= 24

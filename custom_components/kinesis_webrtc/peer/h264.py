@@ -2,8 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
-_IDR, _SPS, _PPS, _DELIMITER = 5, 7, 8, 9
+from .sps import Sequence, read_sequence
+
+_IDR, _SEI, _SPS, _PPS, _DELIMITER = 5, 6, 7, 8, 9
+# Slices that say where they begin: whole ones, and the first parts of divided ones.
+_FIRST = (1, 2, _IDR)
+_RECOVERY_POINT = 6
 _START = b"\x00\x00\x01"
 
 
@@ -32,16 +38,86 @@ def nal_units(data: bytes) -> Iterator[tuple[int, int, int]]:
             yield data[begin] & 0x1F, begin, end
 
 
-def continues_picture(data: bytes) -> bool:
-    """Tell whether the first slice is not the first one of its picture.
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A NAL unit with its start code, and with zeros that may follow it."""
 
-    It then begins with a macroblock other than 0 (ITU-T H.264 section 7.4.3), which
-    as an Exp-Golomb code has its first bit clear.
+    data: bytes = field(repr=False)
+    header: int
+
+    @property
+    def payload(self) -> bytes:
+        """The unit from its header on."""
+        return self.data[self.header :]
+
+    @property
+    def kind(self) -> int:
+        """Its nal_unit_type."""
+        return self.data[self.header] & 0x1F
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the bit is set that says so (RFC 6184 section 1.3)."""
+        return bool(self.data[self.header] & 0x80)
+
+    @property
+    def is_first_slice(self) -> bool:
+        """Whether it begins with macroblock 0.
+
+        As an Exp-Golomb code that is a single set bit (ITU-T H.264 section 7.4.3).
+        """
+        header = self.header + 1
+        return self.kind in _FIRST and self.data[header : header + 1] >= b"\x80"
+
+
+def split_units(data: bytes) -> list[Unit]:
+    """Return the NAL units, which together are the data, if it begins with one."""
+    if not data.startswith((_START, b"\x00" + _START)):
+        return []
+    begins = []
+    found = data.find(_START)
+    while found != -1:
+        begins.append(found - (found > 0 and data[found - 1] == 0))
+        found = data.find(_START, found + 3)
+    begins.append(len(data))
+    units = []
+    for begin, end in pairwise(begins):
+        header = 3 if data[begin + 2] else 4
+        if begin + header < end:
+            units.append(Unit(data[begin:end], header))
+    return units
+
+
+def has_recovery_point(data: bytes) -> bool:
+    """Tell whether supplemental information says that decoding may begin here.
+
+    Streams without IDR pictures have it (ITU-T H.264 section D.2.8).
     """
     for kind, begin, end in nal_units(data):
-        if 1 <= kind <= _IDR:
-            return end - begin > 1 and not data[begin + 1] & 0x80
+        if kind == _SEI and _RECOVERY_POINT in _messages(data[begin + 1 : end]):
+            return True
     return False
+
+
+def _messages(payload: bytes) -> Iterator[int]:
+    """Yield the types of supplemental messages (ITU-T H.264 section 7.3.2.3.1)."""
+    at = 0
+
+    def number() -> int:
+        nonlocal at
+        total = 0
+        while at < len(payload):
+            at += 1
+            total += payload[at - 1]
+            if payload[at - 1] != 0xFF:
+                break
+        return total
+
+    # What is left in the end is one byte that ends the unit.
+    while at < len(payload) - 1:
+        kind, size = number(), number()
+        yield kind
+        at += size
 
 
 class ParameterSets:
@@ -57,6 +133,14 @@ class ParameterSets:
     def profile(self) -> str | None:
         """The stream's profile-level-id (RFC 6184 section 8.1)."""
         return self._sps[1:4].hex() if len(self._sps) >= 4 else None
+
+    @property
+    def sequence(self) -> Sequence | None:
+        """What the set in force says of the pictures, if it can be read."""
+        try:
+            return read_sequence(self._sps)
+        except ValueError:
+            return None
 
     def complete(self, data: bytes, *, is_key: bool) -> tuple[bytes, bool]:
         """Return the access unit with its parameter sets, and whether it is key.
@@ -99,51 +183,3 @@ class ParameterSets:
     def _end_of_delimiter(data: bytes) -> int:
         first = next(nal_units(data), None)
         return first[2] if first is not None and first[0] == _DELIMITER else 0
-
-
-class KeyPictureJoiner:
-    """Puts key pictures together that come in parts.
-
-    GStreamer's payloader repeats the parameter sets before each slice of a key
-    picture, and FFmpeg's parser takes each repetition for a new picture. Only the
-    first key picture of a stream is held back until the next one shows whether it
-    was whole; from then on it is known of how many parts they consist.
-    """
-
-    def __init__(self) -> None:
-        """Expect a stream's first key picture."""
-        self._held: AccessUnit | None = None
-        self._parts = 0
-        self._expected: int | None = None
-
-    def push(self, unit: AccessUnit) -> Iterator[AccessUnit]:
-        """Take what was read, yield what is whole."""
-        held = self._held
-        if held is not None and unit.timestamp == held.timestamp:
-            data = held.data + _without_sets(unit.data)
-            self._held = AccessUnit(data, held.timestamp, is_key=True)
-            self._parts += 1
-            if self._parts == self._expected:
-                yield from self.flush()
-            return
-        if held is not None:
-            self._expected = self._parts
-            yield from self.flush()
-        if unit.is_key and self._expected != 1:
-            self._held, self._parts = unit, 1
-            return
-        yield unit
-
-    def flush(self) -> Iterator[AccessUnit]:
-        """Yield what is held back, for the end of the stream."""
-        if self._held is not None:
-            yield self._held
-            self._held = None
-
-
-def _without_sets(data: bytes) -> bytes:
-    return b"".join(
-        b"\x00" + _START + data[begin:end]
-        for kind, begin, end in nal_units(data)
-        if kind not in (_SPS, _PPS)
-    )

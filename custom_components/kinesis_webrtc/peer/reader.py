@@ -1,6 +1,6 @@
 """Reads one stream, in a thread of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 import logging
 import threading
@@ -15,17 +15,28 @@ import av.error
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from .h264 import AccessUnit, KeyPictureJoiner, ParameterSets, continues_picture
+from .assembly import Assembler, Picture
+from .decoding_order import DecodingOrder
+from .h264 import AccessUnit, ParameterSets
 from .source import StreamUrl
 from .transcode import Transcoder, yield_to_others
 
 _LOGGER = logging.getLogger(__name__)
 
 CLOCK_RATE = 90_000
-# In microseconds; the default of a second or more delays the first picture by as much.
-# "nobuffer" must not be among them: it drops what probing has read, and with it the
-# first key picture.
-_RTSP_OPTIONS = {"rtsp_flags": "prefer_tcp", "analyzeduration": "100000"}
+# FFmpeg's parser holds each picture back until the next one begins. The time to analyse
+# is in microseconds; the default of a second or more delays the first picture by as much,
+# and so does counting the frames of a second. "nobuffer" must not be among them: it drops
+# what probing has read, and with it the first key picture.
+_UNPARSED = {"fflags": "noparse", "analyzeduration": "100000", "fpsprobesize": "0"}
+# Filling in would give the fragments of a picture different times.
+_UNPARSED_RTSP = _UNPARSED | {"fflags": "noparse+nofillin"}
+_PARSED_RTSP = {"rtsp_flags": "prefer_tcp", "analyzeduration": "100000"}
+_RTSP = ("rtsp", "rtsps")
+_LIVE = (*_RTSP, "http", "https", "rtmp", "rtmps")
+# Demuxers that know nothing of pictures.
+_RAW_FORMATS = frozenset({"h264", "mpeg"})
+_WALLCLOCK = "use_wallclock_as_timestamps"
 _FALLBACK_FRAME = CLOCK_RATE // 25
 _LONGEST_GAP = 10 * CLOCK_RATE
 
@@ -106,6 +117,9 @@ class StreamReader:
         self._timeouts = open_timeout, read_timeout
         self._stopped = threading.Event()
         self._format: StreamFormat | None = None
+        scheme = urlsplit(stream.url).scheme
+        self._is_rtsp = scheme in _RTSP
+        self._is_live = scheme in _LIVE
         self._is_paced = False
         self._loops = 0
         self._pace: float | None = None
@@ -124,23 +138,30 @@ class StreamReader:
             return Outcome(detail=type(err).__name__)
 
     def _open(self) -> InputContainer:
-        scheme = urlsplit(self._stream.url).scheme
-        is_rtsp = scheme in ("rtsp", "rtsps")
-        options = dict(_RTSP_OPTIONS) if is_rtsp else {}
-        if is_rtsp:
-            options["timeout"] = str(int(self._timeouts[1] * 1_000_000))
-        options |= self._stream.options
-        is_local = scheme == "file" or "://" not in self._stream.url
+        url = self._stream.url
+        is_local = urlsplit(url).scheme == "file" or "://" not in url
+        options = dict(self._stream.options)
         self._is_paced = options.pop("re", "1" if is_local else "0") == "1"
         self._loops = int(options.pop("stream_loop", "0"))
-        return av.open(self._stream.url, options=options, timeout=self._timeouts)
+        parsed: dict[str, str] = {}
+        if self._is_rtsp:
+            timeout = str(int(self._timeouts[1] * 1_000_000))
+            parsed = _PARSED_RTSP | {"timeout": timeout}
+        if self._is_live:
+            unparsed = _UNPARSED_RTSP if self._is_rtsp else _UNPARSED
+            container = av.open(
+                url, options=parsed | unparsed | options, timeout=self._timeouts
+            )
+            if not _needs_parser(container):
+                return container
+            container.close()
+        return av.open(url, options=parsed | options, timeout=self._timeouts)
 
     def _read(self, container: InputContainer) -> Outcome:
         if not container.streams.video:
             return Outcome(detail="no_video_stream")
         stream = container.streams.video[0]
-        # PyAV's types do not say that there is none where FFmpeg has no decoder.
-        context = cast(VideoCodecContext | None, stream.codec_context)
+        context = _codec_context(stream)
         if context is None:
             return Outcome(detail="unknown_codec", is_unsupported=True)
         codec = context.name
@@ -163,32 +184,49 @@ class StreamReader:
         extradata = stream.codec_context.extradata or b""
         # The first byte of an avcC box is 1 (ISO/IEC 14496-15), that of Annex B 0.
         is_boxed = extradata[:1] == b"\x01"
-        convert = (
-            BitStreamFilterContext("h264_mp4toannexb", stream) if is_boxed else None
-        )
         sets = ParameterSets(b"" if is_boxed else extradata)
-        joiner = KeyPictureJoiner()
+        pictures = (
+            _unboxed(container, stream)
+            if is_boxed
+            else self._assembled(container, stream, extradata)
+        )
+        order = DecodingOrder()
+        for picture in pictures:
+            if picture.is_part:
+                place = self._timeline.last
+            else:
+                timestamp = picture.timestamp
+                if self._is_rtsp and timestamp is not None:
+                    timestamp = order.place(timestamp)
+                place = self._timeline.place(timestamp)
+            if self._is_paced:
+                self._wait_until(place)
+            if self._stopped.is_set():
+                return
+            data, is_key = picture.data, False
+            if not picture.is_part:
+                data, is_key = sets.complete(data, is_key=picture.is_key)
+            if is_key:
+                # Unlike the demuxer's word, the set's is known unparsed, and never old.
+                shape = sets.sequence or stream.codec_context
+                self._tell_format(sets.profile, shape.width, shape.height)
+            self._on_unit(AccessUnit(data, place, is_key))
+
+    def _assembled(
+        self, container: InputContainer, stream: VideoStream, extradata: bytes
+    ) -> Iterator[Picture]:
+        assembler = Assembler(
+            fragments=self._is_rtsp,
+            # The time of day is that of each piece, not of its picture.
+            timestamps=self._stream.options.get(_WALLCLOCK, "0") == "0",
+            extradata=extradata,
+        )
         for packet in container.demux(stream):
-            for part in convert.filter(packet) if convert is not None else [packet]:
-                if not part.size:
-                    continue
-                raw = bytes(part)
-                if continues_picture(raw):
-                    place = self._timeline.last
-                else:
-                    place = self._timeline.place(_timestamp(part, stream))
-                if self._is_paced:
-                    self._wait_until(place)
-                if self._stopped.is_set():
-                    return
-                data, is_key = sets.complete(raw, is_key=part.is_keyframe)
-                if is_key:
-                    context = stream.codec_context
-                    self._tell_format(sets.profile, context.width, context.height)
-                for unit in joiner.push(AccessUnit(data, place, is_key)):
-                    self._on_unit(unit)
-        for unit in joiner.flush():
-            self._on_unit(unit)
+            if self._stopped.is_set():
+                return
+            if packet.size:
+                yield from assembler.push(bytes(packet), _timestamp(packet, stream))
+        yield from assembler.flush()
 
     def _transcode_once(
         self, container: InputContainer, stream: VideoStream, codec: str
@@ -230,6 +268,30 @@ class StreamReader:
         if current != self._format:
             self._format = current
             self._on_format(current)
+
+
+def _needs_parser(container: InputContainer) -> bool:
+    if not container.streams.video:
+        return False
+    context = _codec_context(container.streams.video[0])
+    return container.format.name in _RAW_FORMATS or (
+        context is not None and context.name != "h264"
+    )
+
+
+def _codec_context(stream: VideoStream) -> VideoCodecContext | None:
+    # PyAV's types do not say that there is none where FFmpeg has no decoder.
+    return cast(VideoCodecContext | None, stream.codec_context)
+
+
+def _unboxed(container: InputContainer, stream: VideoStream) -> Iterator[Picture]:
+    """Yield pictures of containers that have each in a packet, as Annex B."""
+    convert = BitStreamFilterContext("h264_mp4toannexb", stream)
+    for packet in container.demux(stream):
+        for part in convert.filter(packet):
+            if part.size:
+                timestamp = _timestamp(part, stream)
+                yield Picture(bytes(part), timestamp, part.is_keyframe, is_part=False)
 
 
 def _timestamp(packet: av.Packet[VideoStream], stream: VideoStream) -> int | None:
