@@ -140,11 +140,7 @@ class SharedCameraFlow(AlexaFlow):
         except CameraRefused as err:
             self._errors = {CONF_CAMERA: err.key}
             return False
-        if any(
-            subentry.unique_id == self._unique_id
-            and subentry.subentry_id != self._subentry_id
-            for subentry in self._get_entry().subentries.values()
-        ):
+        if self._is_camera_shared:
             self._errors = {CONF_CAMERA: "camera_already_shared"}
         return not self._errors
 
@@ -204,6 +200,9 @@ class SharedCameraFlow(AlexaFlow):
         }
         subentry = self._subentry
         if subentry is None:
+            # Somebody else may have shared it while this form was open.
+            if self._is_camera_shared:
+                return self.async_abort(reason="already_configured")
             return self.async_create_entry(
                 title=self._camera.name, data=data, unique_id=self._unique_id
             )
@@ -259,6 +258,15 @@ class SharedCameraFlow(AlexaFlow):
             ),
             CONF_CHANNEL: subentry.data[CONF_CHANNEL_ARN],
         }
+
+    @property
+    def _is_camera_shared(self) -> bool:
+        """Return whether another shared camera of the account has this camera."""
+        return any(
+            subentry.unique_id == self._unique_id
+            and subentry.subentry_id != self._subentry_id
+            for subentry in self._get_entry().subentries.values()
+        )
 
     @property
     def _unique_id(self) -> str:

@@ -771,6 +771,30 @@ async def test_a_channel_that_alexa_does_not_find_says_so(
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
+async def test_a_camera_that_is_shared_while_the_form_is_open_is_not_shared_again(
+    hass: HomeAssistant,
+    loaded_entry: MockConfigEntry,
+    camera: er.RegistryEntry,
+    aws: Aws,
+) -> None:
+    first, second = aws.add(make_channel("one")), aws.add(make_channel("two"))
+    forms = [
+        await submit(
+            hass,
+            await start(hass, loaded_entry),
+            {CONF_CAMERA: CAMERA, CONF_CHANNEL: channel.arn},
+        )
+        for channel in (first, second)
+    ]
+    await submit(hass, forms[1], {})
+
+    result = await submit(hass, forms[0], {})
+
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "already_configured"
+    assert only_subentry(loaded_entry).data[CONF_CHANNEL_ARN] == second.arn
+
+
 async def test_a_channel_of_another_account_can_be_typed_in(
     hass: HomeAssistant,
     loaded_entry: MockConfigEntry,
