@@ -11,10 +11,21 @@ from .harness.browser import chromium_browser
 from .harness.camera import RtspCamera
 from .harness.coturn import Coturn
 from .harness.emulator import Emulator
+from .harness.flows import SUBENTRIES, Flow
 from .harness.frontend import FlowDialog, Frontend, frontend
-from .harness.home_assistant import HomeAssistant
-from .harness.scenario import add_camera
+from .harness.home_assistant import INTEGRATION, HomeAssistant
+from .harness.refusals import CODES, TRANSLATIONS, Refusals, store_media
+from .harness.scenario import (
+    add_account as add_account_by_rest,
+    add_camera,
+    share_camera,
+)
 from .harness.stills import Stills
+
+ELSEWHERE = "arn:aws:kinesisvideo:us-east-2:123456789012:channel/barn/1700000000000"
+INTEGRATION_PAGE = "/config/integrations/integration/kinesis_webrtc"
+# It stands for a defect, of which none is known.
+DEFECTS = {"unknown"}
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -70,11 +81,8 @@ async def test_a_person_sets_all_of_it_up(house: HomeAssistant, aws: Emulator) -
 
 async def add_account(person: Frontend, aws: Emulator) -> None:
     """Add the integration as anybody would, with a wrong secret first."""
-    page, dialog = person.page, FlowDialog(person.page)
-    await person.open("/config/integrations/dashboard")
-    await page.get_by_role("button", name="Add integration").click()
-    await page.locator("dialog-add-integration input").first.fill("Kinesis")
-    await page.get_by_text("Kinesis WebRTC").last.click()
+    dialog = FlowDialog(person.page)
+    await open_account_dialog(person)
     await dialog.choose("Region", aws.home_assistant.region)
     await dialog.type("access_key_id", aws.home_assistant.access_key_id)
     await dialog.type("secret_access_key", "wrong")
@@ -86,10 +94,18 @@ async def add_account(person: Frontend, aws: Emulator) -> None:
     await dialog.finish()
 
 
+async def open_account_dialog(person: Frontend) -> None:
+    page = person.page
+    await person.open("/config/integrations/dashboard")
+    await page.get_by_role("button", name="Add integration").click()
+    await page.locator("dialog-add-integration input").first.fill("Kinesis")
+    await page.get_by_text("Kinesis WebRTC").last.click()
+
+
 async def share_a_camera(person: Frontend) -> None:
     """Share the camera, with a channel first that cannot be one."""
     page, dialog = person.page, FlowDialog(person.page)
-    await person.open("/config/integrations/integration/kinesis_webrtc")
+    await person.open(INTEGRATION_PAGE)
     await page.get_by_role("button", name="Share a camera").click()
     await dialog.choose("Select an entity", "Front door")
     await person.screenshot("flow-share")
@@ -112,9 +128,8 @@ async def share_a_camera(person: Frontend) -> None:
 async def view_a_channel(person: Frontend) -> None:
     """View the other camera's channel, with an ARN of another region first."""
     page, dialog = person.page, FlowDialog(person.page)
-    elsewhere = "arn:aws:kinesisvideo:us-east-2:123456789012:channel/barn/1700000000000"
     await page.get_by_role("button", name="View a remote channel").click()
-    await dialog.choose("Signaling channel", elsewhere)
+    await dialog.choose("Signaling channel", ELSEWHERE)
     await dialog.submit()
     await dialog.says("This channel is in another region").wait_for()
     await person.screenshot("flow-remote-wrong-region")
@@ -123,3 +138,234 @@ async def view_a_channel(person: Frontend) -> None:
     await dialog.finish()
     await page.get_by_text("Remote channel").first.wait_for()
     await person.screenshot("integration")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def entry_id(house: HomeAssistant, aws: Emulator, coturn: Coturn) -> str:
+    """Have the account, a shared camera and a remote channel, which may be there."""
+    entries = await house.client.command("config_entries/get", domain=INTEGRATION)
+    if entries:
+        return str(entries[0]["entry_id"])
+    entry_id = await add_account_by_rest(
+        house.client, aws.home_assistant, stun_url=coturn.stun_url
+    )
+    await share_camera(house.client, entry_id=entry_id, camera="camera.front_door")
+    await view_by_rest(house, entry_id, "cabin")
+    return entry_id
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def channels(aws: Emulator) -> None:
+    """Have channels to choose: one that can be used, and one with media storage."""
+    await aws.act("create_channel", name="orchard", message_ttl=5)
+    stored = await aws.act("create_channel", name="stored", message_ttl=60)
+    await store_media(aws, stored["ChannelARN"])
+
+
+async def view_by_rest(house: HomeAssistant, entry_id: str, channel: str) -> None:
+    flow = await Flow.start(house.client, SUBENTRIES, [entry_id, "remote_channel"])
+    await flow.finish({"channel": channel})
+
+
+async def test_every_refusal_of_an_account_is_told(
+    house: HomeAssistant, aws: Emulator, entry_id: str
+) -> None:
+    """AWS says `unsupported_region` here where it does for an account: in an answer.
+
+    A region that does not exist has no endpoint; here there is one for all regions.
+    """
+    account = aws.home_assistant
+    async with (
+        chromium_browser(browser()) as chromium,
+        frontend(chromium, house.url) as person,
+    ):
+        dialog = FlowDialog(person.page)
+        refusals = Refusals(TRANSLATIONS["config"], dialog=dialog)
+        await open_account_dialog(person)
+        await dialog.choose("Region", "nowhere")
+        await dialog.type("access_key_id", account.access_key_id)
+        await dialog.type("secret_access_key", "wrong")
+        await refusals.submit("invalid_region")
+        await dialog.choose("Region", account.region)
+        await refusals.submit("invalid_credentials")
+        await refuse_users(dialog, refusals, aws)
+
+        await dialog.type("access_key_id", account.access_key_id)
+        await dialog.type("secret_access_key", account.secret_access_key)
+        await aws.act("behaviour", clock_offset=-7200)
+        await refusals.submit("clock_skew")
+        await aws.act("behaviour", clock_offset=0)
+        await refusals.submit_unheard(aws, operation="ListSignalingChannels")
+        for key in sorted(refusals.unseen() & set(CODES)):
+            await refusals.submit_with(aws, key, operation="ListSignalingChannels")
+        await refusals.submit("already_configured", "abort")
+        await dialog.close()
+
+        await aws.act(
+            "add_user",
+            name="stranger",
+            access_key_id="AKIASTRANGER00000000",
+            secret_access_key="stranger-secret",
+            account="999999999999",
+        )
+        await open_reconfiguration(person)
+        await dialog.type("access_key_id", "AKIASTRANGER00000000")
+        await dialog.type("secret_access_key", "wrong")
+        await refusals.submit("invalid_credentials")
+        await dialog.type("secret_access_key", "stranger-secret")
+        await refusals.submit("unique_id_mismatch", "abort")
+        await dialog.close()
+        assert refusals.unseen() == DEFECTS
+
+
+async def refuse_users(dialog: FlowDialog, refusals: Refusals, aws: Emulator) -> None:
+    """Try users whose token has expired, and who may do nothing."""
+    await aws.act(
+        "add_user",
+        name="temporary",
+        access_key_id="ASIATEMPORARY0000000",
+        secret_access_key="temporary-secret",
+        session_token="temporary-token",
+        token_expires=1,
+    )
+    await dialog.type("access_key_id", "ASIATEMPORARY0000000")
+    await dialog.type("secret_access_key", "temporary-secret")
+    await dialog.type("session_token", "temporary-token")
+    await refusals.submit("expired_token")
+    await aws.act(
+        "add_user",
+        name="poor",
+        access_key_id="AKIAPOOR000000000000",
+        secret_access_key="poor-secret",
+        policies=[],
+    )
+    await dialog.type("access_key_id", "AKIAPOOR000000000000")
+    await dialog.type("secret_access_key", "poor-secret")
+    await dialog.type("session_token", "")
+    await refusals.submit("not_authorized")
+    await dialog.says("kinesisvideo:ListSignalingChannels").first.wait_for()
+
+
+async def open_reconfiguration(person: Frontend) -> None:
+    """Ask for other keys of the account, by its menu."""
+    page = person.page
+    await person.open(INTEGRATION_PAGE)
+    row = page.locator("ha-config-entry-row").first
+    await row.get_by_role("button", name="Menu").first.click()
+    await page.get_by_text("Reconfigure").first.click()
+
+
+async def test_every_refusal_of_a_shared_camera_is_told(
+    house: HomeAssistant,
+    aws: Emulator,
+    entry_id: str,
+    channels: None,
+    camera: RtspCamera,
+    stills: Stills,
+) -> None:
+    for name in ("Shed", "Garden"):
+        await add_camera(
+            house.client, name=name, stream_url=camera.url, still_url=stills.url
+        )
+    async with (
+        chromium_browser(browser()) as chromium,
+        frontend(chromium, house.url) as person,
+    ):
+        dialog = FlowDialog(person.page)
+        refusals = Refusals(
+            TRANSLATIONS["config_subentries"]["shared_camera"], dialog=dialog
+        )
+        await open_subentry_dialog(person, "Share a camera")
+        await refuse_cameras(house, aws, entry_id, refusals)
+        await dialog.choose_first("Garden")
+        await refuse_channels(aws, refusals, in_use="cabin")
+
+        await dialog.submit()
+        await dialog.says("Not for Alexa").first.wait_for()
+        await share_camera(house.client, entry_id=entry_id, camera="camera.garden")
+        await refusals.submit("already_configured", "abort")
+        await dialog.close()
+        await open_subentry_dialog(person, "Share a camera")
+        await dialog.choose_first("Garden")
+        await refuse_unloaded(house, entry_id, refusals)
+        assert refusals.unseen() == DEFECTS
+
+
+async def refuse_cameras(
+    house: HomeAssistant, aws: Emulator, entry_id: str, refusals: Refusals
+) -> None:
+    """Choose what is no camera to share, some of which only came or went just now."""
+    await aws.act("create_channel", name="barn", message_ttl=60)
+    await view_by_rest(house, entry_id, "barn")
+    await house.client.wait_for_state("camera.barn", "idle")
+    await refusals.dialog.choose_first("barn")
+    await refusals.submit("own_camera")
+    await refusals.dialog.choose_first("Front door")
+    await refusals.submit("camera_already_shared")
+    await refusals.dialog.choose_first("Shed")
+    entities = await house.client.command("config/entity_registry/list")
+    (shed,) = (one for one in entities if one["entity_id"] == "camera.shed")
+    await house.client.delete(
+        f"/api/config/config_entries/entry/{shed['config_entry_id']}"
+    )
+    await refusals.submit("camera_not_found")
+
+
+async def refuse_channels(aws: Emulator, refusals: Refusals, *, in_use: str) -> None:
+    """Choose channels that cannot be used, then a good one while AWS refuses it."""
+    for choice, key in (
+        ("not a channel", "invalid_channel"),
+        ("nowhere", "channel_not_found"),
+        (ELSEWHERE, "wrong_region"),
+        (in_use, "channel_in_use"),
+        ("stored", "media_storage_enabled"),
+    ):
+        await refusals.dialog.choose("Signaling channel", choice)
+        await refusals.submit(key)
+    await refusals.dialog.choose("Signaling channel", "orchard")
+    await refusals.submit_unheard(aws, operation="DescribeSignalingChannel")
+    # A channel that is not found when it is looked for has a text of its own.
+    await refusals.submit_with(
+        aws, "resource_not_found", operation="DescribeMediaStorageConfiguration"
+    )
+    for key in sorted(refusals.unseen() & set(CODES)):
+        await refusals.submit_with(aws, key, operation="DescribeSignalingChannel")
+
+
+async def refuse_unloaded(
+    house: HomeAssistant, entry_id: str, refusals: Refusals
+) -> None:
+    """Switch the account off while a form of it is open."""
+    await house.client.command(
+        "config_entries/disable", entry_id=entry_id, disabled_by="user"
+    )
+    await refusals.submit("entry_not_loaded", "abort")
+    await house.client.command(
+        "config_entries/disable", entry_id=entry_id, disabled_by=None
+    )
+    await house.client.wait_for_entry(entry_id)
+
+
+async def open_subentry_dialog(person: Frontend, button: str) -> None:
+    await person.open(INTEGRATION_PAGE)
+    await person.page.get_by_role("button", name=button).click()
+    await FlowDialog(person.page).says("Signaling channel").first.wait_for()
+
+
+async def test_every_refusal_of_a_remote_channel_is_told(
+    house: HomeAssistant, aws: Emulator, entry_id: str, channels: None
+) -> None:
+    async with (
+        chromium_browser(browser()) as chromium,
+        frontend(chromium, house.url) as person,
+    ):
+        dialog = FlowDialog(person.page)
+        refusals = Refusals(
+            TRANSLATIONS["config_subentries"]["remote_channel"], dialog=dialog
+        )
+        await open_subentry_dialog(person, "View a remote channel")
+        await refuse_channels(aws, refusals, in_use="ha-front-door")
+        await refuse_unloaded(house, entry_id, refusals)
+        # A channel that is viewed already is refused as one that is in use, unless two
+        # forms are sent at the same moment.
+        assert refusals.unseen() == DEFECTS | {"already_configured"}

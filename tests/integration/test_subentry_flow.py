@@ -779,16 +779,16 @@ async def test_a_camera_that_is_shared_while_the_form_is_open_is_not_shared_agai
 ) -> None:
     first, second = aws.add(make_channel("one")), aws.add(make_channel("two"))
     forms = [
-        await submit(
+        await submit_form(
             hass,
-            await start(hass, loaded_entry),
+            await start_sharing(hass, loaded_entry),
             {CONF_CAMERA: CAMERA, CONF_CHANNEL: channel.arn},
         )
         for channel in (first, second)
     ]
-    await submit(hass, forms[1], {})
+    await submit_form(hass, forms[1], {})
 
-    result = await submit(hass, forms[0], {})
+    result = await submit_form(hass, forms[0], {})
 
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "already_configured"

@@ -4,7 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from playwright.async_api import Browser, ElementHandle, Locator, Page
+from playwright.async_api import (
+    Browser,
+    ElementHandle,
+    Locator,
+    Page,
+    TimeoutError as PlaywrightTimeoutError,
+)
 
 from .browser import log_in, take_pictures
 from .home_assistant import REPOSITORY
@@ -164,13 +170,30 @@ class FlowDialog:
 
     async def choose(self, label: str, choice: str) -> None:
         """Search a dropdown for a choice and take the first found, or add it."""
-        field = self._dialog.locator("ha-picker-field").filter(has_text=label)
+        await self._pick(self._dropdowns.filter(has_text=label), choice)
+
+    async def choose_first(self, choice: str) -> None:
+        """Do the same with the form's first dropdown, whatever it shows."""
+        await self._pick(self._dropdowns.first, choice)
+
+    @property
+    def _dropdowns(self) -> Locator:
+        return self._dialog.locator("ha-picker-field")
+
+    async def _pick(self, field: Locator, choice: str) -> None:
+        # One that was closed may stay in the page, hidden.
+        box = self._page.locator("ha-picker-combo-box:visible")
         await field.click()
-        box = self._page.locator("ha-picker-combo-box")
+        try:
+            await box.wait_for(timeout=3000)
+        except PlaywrightTimeoutError:
+            # A form that is just being filled in loses the click.
+            await field.click()
         await box.locator("input").fill(choice)
         await box.locator("ha-combo-box-item").filter(has_text=choice).first.click()
         # It gives the form its value while it closes.
-        await box.wait_for(state="detached")
+        await box.wait_for(state="hidden")
+        await self._dropdowns.filter(has_text=choice).first.wait_for()
 
     async def type(self, name: str, value: str) -> None:
         """Fill a text field."""
@@ -179,6 +202,13 @@ class FlowDialog:
     async def submit(self) -> None:
         """Send the form."""
         await self._dialog.get_by_role("button", name="Submit").click()
+
+    async def close(self) -> None:
+        """Leave a dialog that says why it went no further."""
+        await self._dialog.get_by_role("button", name="Close").last.click()
+        await self._dialog.get_by_role("button", name="Close").last.wait_for(
+            state="detached"
+        )
 
     async def finish(self) -> None:
         """Leave the dialog, which says that all went well."""
