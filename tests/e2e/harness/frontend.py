@@ -199,6 +199,10 @@ class FlowDialog:
         """Fill a text field."""
         await self._dialog.locator(f"input[name={name}]").fill(value)
 
+    async def pick(self, option: str) -> None:
+        """Pick an option of a menu or of a list."""
+        await self._dialog.get_by_text(option, exact=True).click()
+
     async def submit(self) -> None:
         """Send the form."""
         await self._dialog.get_by_role("button", name="Submit").click()
