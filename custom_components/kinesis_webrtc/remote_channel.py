@@ -232,6 +232,8 @@ class RemoteChannel(SubentryRuntime):
         if available == self.available:
             return
         self.available = available
-        if error is not None:
+        if error is not None and not available:
             _LOGGER.warning("%s cannot be viewed: %s", self.subentry.title, error)
+        else:
+            _LOGGER.info("%s can be viewed again", self.subentry.title)
         self._async_changed()

@@ -176,12 +176,28 @@ async def test_is_available_while_it_can_be_viewed(
     sockets: Sockets,
     error: SignalingError,
     state: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO")
     sockets.ice_options[0]["on_failed"](error)
     assert hass.states.get(CAMERA).state == state
     sockets.ice_options[0]["on_failed"](error)
     sockets.ice_options[0]["on_renewed"](())
+    sockets.ice_options[0]["on_renewed"](())
     assert hass.states.get(CAMERA).state == STATE_IDLE
+    outages = int(state == STATE_UNAVAILABLE)
+    assert caplog.text.count("Cabin cannot be viewed") == outages
+    assert caplog.text.count("Cabin can be viewed again") == outages
+
+
+async def test_an_outage_that_becomes_a_lesser_one_is_over(
+    channel: RemoteChannel, sockets: Sockets, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    sockets.ice_options[0]["on_failed"](CannotConnectError())
+    sockets.ice_options[0]["on_failed"](ClientLimitExceededError())
+    assert caplog.text.count("Cabin cannot be viewed") == 1
+    assert caplog.text.count("Cabin can be viewed again") == 1
 
 
 async def test_refused_keys_start_a_reauthentication(
