@@ -284,21 +284,20 @@ def unit(number: int, *, key: bool = False) -> AccessUnit:
 async def test_slow_viewer_loses_whole_pictures_until_the_next_key_picture(
     make_feed: Callable[..., CameraFeed], ends: Ends
 ) -> None:
-    feed = make_feed(backlog=5)
+    feed = make_feed()
     subscription = Subscription(feed, ends, 5)
-    subscription.push(unit(0, key=True))
     waiting = asyncio.create_task(subscription.next())
     await asyncio.sleep(0)
-    subscription.push(unit(1))
-    subscription.push(unit(2, key=True))
-    assert (await waiting).timestamp == 2 * 3600
-    for number in range(3, 20):
-        subscription.push(unit(number))
-    assert len(subscription._units) == 5
-    assert subscription.dropped == 13
-    subscription.push(unit(20, key=True))
-    subscription.push(unit(21))
+    feed.ring.push(unit(0, key=True))
+    subscription.wake()
+    assert (await waiting).timestamp == 0
+    for number in range(1, 20):
+        feed.ring.push(unit(number))
+    assert subscription.waiting is None
+    feed.ring.push(unit(20, key=True))
+    feed.ring.push(unit(21))
     assert [u.timestamp // 3600 for u in await take(subscription, 2)] == [20, 21]
+    assert subscription.dropped == 19
     subscription.close()
     with pytest.raises(SubscriptionEndedError):
         await subscription.next()
@@ -313,29 +312,6 @@ async def test_waiting_viewer_hears_of_the_end(
     subscription.close()
     with pytest.raises(SubscriptionEndedError):
         await waiting
-
-
-async def test_memory_for_the_group_is_bounded(
-    make_feed: Callable[..., CameraFeed], ends: Ends
-) -> None:
-    feed = make_feed(cached_bytes=35)
-    for number in range(3):
-        feed._deliver(unit(number, key=number == 0))
-    assert len(feed.group_of_pictures) == 3
-    feed._deliver(unit(3))
-    feed._deliver(unit(4))
-    assert not feed.group_of_pictures
-    feed._deliver(unit(5, key=True))
-    assert len(feed.group_of_pictures) == 1
-
-
-async def test_key_picture_in_parts_is_replayed_whole(
-    make_feed: Callable[..., CameraFeed],
-) -> None:
-    feed = make_feed()
-    for number in (0, 1, 2, 2, 3):
-        feed._deliver(unit(number, key=number in (0, 2)))
-    assert [u.timestamp // 3600 for u in feed.group_of_pictures] == [2, 2, 3]
 
 
 async def test_closing_waits_for_the_camera(

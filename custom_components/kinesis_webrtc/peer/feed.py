@@ -1,21 +1,24 @@
 """One camera's media: opened by the first viewer, shared by all.
 
-The stream is read once, in a thread of the feed's own. Joining viewers get the
-group of pictures in flight first, so that they see a picture at once.
+The stream is read once, in a thread of the feed's own, and sent in another one.
+Joining viewers get the group of pictures in flight first, so that they see a picture
+at once.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 import contextlib
 import functools
 import logging
 import threading
+import time
 
 from .events import EndReason
+from .fanout import Fanout
 from .h264 import AccessUnit
 from .limits import Limits
 from .reader import Outcome, StreamFormat, StreamReader, Timeline
+from .ring import Cursor, Ring
 from .source import CAMERA_OFF, MediaSource, SourceError, Stills, StreamUrl
 from .stills_reader import StillsReader
 
@@ -35,57 +38,42 @@ class Subscription:
         """Hold the feed open; pictures are kept from the first `next` on."""
         self._feed = feed
         self._on_end = on_end
-        self._backlog = backlog
-        self._units: deque[AccessUnit] = deque()
-        self._limit = 0
-        self._wants_key = True
-        self._started = False
+        self._cursor = Cursor(feed.ring, backlog)
         self._closed = False
         self._waiter: asyncio.Future[None] | None = None
-        self.dropped = 0
 
     @property
     def waiting(self) -> AccessUnit | None:
         """The picture that `next` would return at once, if there is one."""
-        return self._units[0] if self._units else None
+        frame = self._cursor.peek()
+        return frame.unit if frame is not None else None
+
+    @property
+    def dropped(self) -> int:
+        """How many pictures this viewer was too slow for."""
+        return self._cursor.dropped
 
     async def next(self) -> AccessUnit:
         """Return the next picture; the first one is a key picture.
 
         Raises SubscriptionEndedError. For one caller at a time.
         """
-        if not self._started:
-            self._started = True
-            replay = self._feed.group_of_pictures
-            self._limit = len(replay) + self._backlog
-            self._units.extend(replay)
-            self._wants_key = not replay
-        while not self._units:
+        self._feed.listen(self)
+        while True:
             if self._closed:
                 raise SubscriptionEndedError
+            if (frame := self._cursor.take()) is not None:
+                return frame.unit
             self._waiter = asyncio.get_running_loop().create_future()
             try:
                 await self._waiter
             finally:
                 self._waiter = None
-        return self._units.popleft()
 
-    def push(self, unit: AccessUnit) -> None:
-        """Take a picture, or lose whole ones when the viewer cannot keep up."""
-        if not self._started or self._closed:
-            return
-        if unit.is_key and self._wants_key:
-            # What still waits is older than what a new start makes good.
-            self.dropped += len(self._units)
-            self._units.clear()
-            self._limit = self._backlog
-            self._wants_key = False
-        elif self._wants_key or len(self._units) >= self._limit:
-            self._wants_key = True
-            self.dropped += 1
-            return
-        self._units.append(unit)
-        self._wake()
+    def wake(self) -> None:
+        """Look for pictures again."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def end(self, reason: EndReason, detail: str | None) -> None:
         """Tell the session that the camera has no more."""
@@ -96,13 +84,8 @@ class Subscription:
         if self._closed:
             return
         self._closed = True
-        self._units.clear()
         self._feed.unsubscribe(self)
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self.wake()
 
 
 class CameraFeed:
@@ -113,13 +96,14 @@ class CameraFeed:
         self._source = source
         self._limits = limits
         self._subscriptions: set[Subscription] = set()
-        self._group: list[AccessUnit] = []
-        self._group_bytes = 0
+        self._listeners: set[Subscription] = set()
         self._task: asyncio.Task[None] | None = None
         self._lingering: asyncio.TimerHandle | None = None
         self._timeline = Timeline()
         self._delivered_at: float | None = None
         self._closed = False
+        self.ring = Ring(limits.cached_bytes)
+        self.fanout = Fanout()
         self.format: StreamFormat | None = None
         self.opened = 0
 
@@ -131,7 +115,7 @@ class CameraFeed:
     @property
     def group_of_pictures(self) -> list[AccessUnit]:
         """The pictures since the last key picture, that one first."""
-        return list(self._group)
+        return self.ring.group()
 
     @property
     def is_open(self) -> bool:
@@ -151,13 +135,19 @@ class CameraFeed:
     def unsubscribe(self, subscription: Subscription) -> None:
         """Leave; after the last one the camera stays open for a moment."""
         self._subscriptions.discard(subscription)
+        self._listeners.discard(subscription)
         if self._subscriptions or self._task is None or self._lingering is not None:
             return
         loop = asyncio.get_running_loop()
         self._lingering = loop.call_later(self._limits.linger, self._stop)
 
+    def listen(self, subscription: Subscription) -> None:
+        """Wake a subscription at each picture from now on."""
+        if subscription in self._subscriptions:
+            self._listeners.add(subscription)
+
     async def close(self) -> None:
-        """Close the camera's stream and wait for its thread."""
+        """Close the camera's stream and wait for its threads."""
         self._closed = True
         if self._lingering is not None:
             self._lingering.cancel()
@@ -166,6 +156,7 @@ class CameraFeed:
         self._stop()
         if task is not None:
             await asyncio.wait({task})
+        self.fanout.close()
 
     def _ensure(self) -> None:
         if self._task is None and not self._closed:
@@ -179,7 +170,7 @@ class CameraFeed:
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._task = None
-        self._forget_group()
+        self.ring.forget()
         if not task.cancelled() and (error := task.exception()) is not None:
             _LOGGER.error("Feed stopped unexpectedly: %s", type(error).__name__)
             self._end_all(EndReason.SOURCE_FAILED, "unexpected")
@@ -187,12 +178,11 @@ class CameraFeed:
             self._ensure()
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         backoff = self._limits.backoff_floor
-        since = loop.time()
+        since = time.monotonic()
         while True:
             outcome = await self._open_and_read()
-            self._forget_group()
+            self.ring.forget()
             if outcome.is_unsupported:
                 self._end_all(EndReason.UNSUPPORTED_CODEC, outcome.detail)
                 return
@@ -202,7 +192,7 @@ class CameraFeed:
             if self._delivered_at is not None:
                 since, backoff = self._delivered_at, self._limits.backoff_floor
             _LOGGER.debug("Stream ended (%s)", outcome.detail or "end of stream")
-            if loop.time() - since >= self._limits.source_patience:
+            if time.monotonic() - since >= self._limits.source_patience:
                 self._end_all(EndReason.SOURCE_FAILED, outcome.detail)
                 return
             await asyncio.sleep(backoff)
@@ -228,7 +218,7 @@ class CameraFeed:
         reader = self._reader(
             stream,
             on_format=self._on_loop(loop, self._learn),
-            on_unit=self._on_loop(loop, self._deliver),
+            on_unit=functools.partial(self._deliver, loop),
         )
 
         def work() -> None:
@@ -290,24 +280,21 @@ class CameraFeed:
     def _learn(self, stream_format: StreamFormat) -> None:
         self.format = stream_format
 
-    def _deliver(self, unit: AccessUnit) -> None:
-        self._delivered_at = asyncio.get_running_loop().time()
-        is_part = self._group and self._group[-1].timestamp == unit.timestamp
-        if unit.is_key and not is_part:
-            self._forget_group()
-        if unit.is_key or self._group:
-            self._group.append(unit)
-            self._group_bytes += len(unit.data)
-            if self._group_bytes > self._limits.cached_bytes:
-                self._forget_group()
-        for subscription in tuple(self._subscriptions):
-            subscription.push(unit)
+    def _deliver(self, loop: asyncio.AbstractEventLoop, unit: AccessUnit) -> None:
+        """Take a picture, in the reader's thread."""
+        self._delivered_at = time.monotonic()
+        self.ring.push(unit)
+        self.fanout.wake()
+        if self._listeners:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._wake_listeners)
 
-    def _forget_group(self) -> None:
-        self._group.clear()
-        self._group_bytes = 0
+    def _wake_listeners(self) -> None:
+        for subscription in tuple(self._listeners):
+            subscription.wake()
 
     def _end_all(self, reason: EndReason, detail: str | None) -> None:
         for subscription in tuple(self._subscriptions):
             self._subscriptions.discard(subscription)
+            self._listeners.discard(subscription)
             subscription.end(reason, detail)

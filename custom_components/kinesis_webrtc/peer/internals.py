@@ -3,6 +3,10 @@
 aiortc has no bounded gathering, no outward trickle, no way to pass a certificate
 in, and no end of its own background tasks. What is needed for these stands here
 and nowhere else. `missing` says which names a release of theirs has moved.
+
+aiortc also sends each packet of each viewer by itself, in the event loop. What is
+needed to send in its place stands in `takeover`, which has a check of its own:
+without it there is still aiortc's way.
 """
 
 import asyncio

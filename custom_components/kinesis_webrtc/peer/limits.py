@@ -59,7 +59,10 @@ class Limits:
     """Longest pause before a broken stream is opened again."""
 
     cached_bytes: int = 16 * 1024 * 1024
-    """Largest group of pictures that is kept for joining viewers."""
+    """Pictures that are kept for joining viewers and for what gets lost."""
 
     backlog: int = 75
     """Pictures that may wait for one viewer before it loses some."""
+
+    key_frame_interval: float = 1.0
+    """Least time between two key pictures that a viewer gets because it asks."""

@@ -9,7 +9,7 @@ import time
 
 from aiortc.rtcdtlstransport import RTCCertificate
 
-from . import internals
+from . import internals, takeover
 from .candidates import RemoteCandidate, parse_candidate
 from .events import EndReason, SessionEvent
 from .feed import CameraFeed
@@ -50,6 +50,7 @@ class MasterPeer:
         self._feed = CameraFeed(source=source, limits=self._limits)
         self._resolver = Resolver()
         self._tls: ssl.SSLContext | None = None
+        self._is_direct: bool | None = None
         self._sessions: dict[str, PeerSession] = {}
         self._early: dict[str, _Waiting] = {}
         self._cleanups: set[asyncio.Task[None]] = set()
@@ -76,6 +77,7 @@ class MasterPeer:
         """Do once what is slow. Raises IncompatibleLibraryError."""
         if moved := internals.missing():
             raise internals.IncompatibleLibraryError(", ".join(moved))
+        self._may_send_directly()
         # Reads the trusted certificates from disk.
         self._tls = await asyncio.to_thread(ssl.create_default_context)
 
@@ -167,12 +169,25 @@ class MasterPeer:
         await self._feed.close()
         self._early.clear()
 
+    def _may_send_directly(self) -> bool:
+        if self._is_direct is None:
+            moved = takeover.moved()
+            self._is_direct = not moved
+            if moved:
+                _LOGGER.warning(
+                    "This release of aiortc is not known; viewers cost more than they "
+                    "should (%s)",
+                    ", ".join(moved),
+                )
+        return self._is_direct
+
     def _equipment(self) -> Equipment:
         return Equipment(
             # By another one than before a viewer knows, when it restarts ICE, that it
             # has to begin anew with DTLS. It takes a fraction of a millisecond.
             certificate=RTCCertificate.generateCertificate(),
             feed=self._feed,
+            is_direct=self._may_send_directly(),
             resolver=self._resolver,
             tls=self._tls,
             limits=self._limits,

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 import contextlib
 from dataclasses import dataclass
+import functools
 import logging
 import ssl
 import time
@@ -30,6 +31,7 @@ from .feed import CameraFeed
 from .gathering import Gathering
 from .limits import Limits
 from .offer import Media, Offer, OfferRefused, RefusalReason
+from .rtp_stream import RtpStream
 from .servers import Resolver, Servers
 from .silence import SilencePacker, SilenceTrack
 from .video import VideoTrack
@@ -43,6 +45,9 @@ class Equipment:
 
     certificate: RTCCertificate
     feed: CameraFeed
+    is_direct: bool
+    """Whether pictures go past aiortc's own senders."""
+
     resolver: Resolver
     tls: ssl.SSLContext | None
     limits: Limits
@@ -75,6 +80,7 @@ class PeerSession:
         self._pc: RTCPeerConnection | None = None
         self._dtls: RTCDtlsTransport | None = None
         self._gathering: Gathering | None = None
+        self._stream: RtpStream | None = None
         self._answering: asyncio.Task[str] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -137,6 +143,8 @@ class PeerSession:
         if self._timer is not None:
             self._timer.cancel()
         self._subscription.close()
+        if self._stream is not None:
+            self._stream.stop()
         was_answered = self._answered_ms is not None
         if self._answering is not None and not self._answering.done():
             self._answering.cancel()
@@ -212,7 +220,17 @@ class PeerSession:
             if real in media.codec.payload_types:
                 internals.set_payload_type(transceiver, renamed, real)
         transceiver.direction = "sendonly"
-        if media.kind == "video":
+        if media.kind == "video" and self._equipment.is_direct:
+            self._stream = RtpStream(
+                sender=transceiver.sender,
+                media=media,
+                ring=self._equipment.feed.ring,
+                fanout=self._equipment.feed.fanout,
+                limits=self._limits,
+                on_key_frame=self._key_frame_sent,
+                on_failure=functools.partial(self.end, EndReason.CONNECTION_FAILED),
+            )
+        elif media.kind == "video":
             transceiver.sender.replaceTrack(
                 VideoTrack(self._subscription, self._key_frame_sent)
             )
@@ -269,6 +287,8 @@ class PeerSession:
         )
 
     def _key_frame_sent(self) -> None:
+        if self.has_ended:
+            return
         self._key_frame_ms = self._elapsed()
         self._emit(KeyFrameSent(viewer_id=self.viewer_id))
 
