@@ -34,6 +34,7 @@ system_health:
 diagnostics:
 alexa:
   smart_home:
+automation: !include automations.yaml
 logger:
   default: warning
   logs:
@@ -53,6 +54,9 @@ def lay_configuration(
     storage = directory / ".storage"
     storage.mkdir(parents=True, exist_ok=True)
     (directory / "configuration.yaml").write_text(CONFIGURATION)
+    automations = directory / "automations.yaml"
+    if not automations.exists():
+        automations.write_text("[]\n")
     components = directory / "custom_components"
     components.mkdir(exist_ok=True)
     if integration and not (components / INTEGRATION).exists():
