@@ -18,6 +18,7 @@ def make_clip(
     codec: str = "libx264",
     profile: str = "baseline",
     slices: int = 1,
+    b_pictures: int = 0,
 ) -> Path:
     """Write a clip; its container follows from the path's suffix.
 
@@ -37,7 +38,7 @@ def make_clip(
                 "preset": "ultrafast",
                 "tune": "zerolatency",
                 "x264-params": f"scenecut=0:keyint={gop}:min-keyint={gop}:sliced-threads=0"
-                f":slices={slices}",
+                f":slices={slices}:bframes={b_pictures}:b-adapt=0",
             }
         for number in range(round(seconds * fps)):
             picture = np.full((height, width, 3), 40 + number % 64, dtype=np.uint8)

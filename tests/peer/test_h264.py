@@ -1,7 +1,10 @@
-"""Parameter sets are learnt and stand before each key picture."""
+"""Parameter sets are learnt and stand before each key picture; B slices are told."""
+
+import pytest
 
 from custom_components.kinesis_webrtc.peer.h264 import (
     ParameterSets,
+    has_b_slice,
     nal_units,
 )
 
@@ -82,3 +85,26 @@ def test_key_picture_that_is_not_idr_counts_once_sets_are_known() -> None:
 def test_key_picture_without_any_sets_is_not_one() -> None:
     assert ParameterSets().complete(stream(IDR), is_key=True) == (stream(IDR), False)
     assert ParameterSets().profile is None
+
+
+@pytest.mark.parametrize(
+    ("slice_type", "is_b"), [(0, False), (1, True), (2, False), (5, False), (6, True)]
+)
+@pytest.mark.parametrize("first_macroblock", [0, 1, 8159])
+def test_b_slices_are_told_by_their_header(
+    slice_type: int, is_b: bool, first_macroblock: int
+) -> None:
+    def code(number: int) -> str:
+        bits = f"{number + 1:b}"
+        return "0" * (len(bits) - 1) + bits
+
+    bits = (code(first_macroblock) + code(slice_type)).ljust(64, "1")
+    header = int(bits, 2).to_bytes(len(bits) // 8)
+    assert has_b_slice(b"\x00\x00\x00\x01\x41" + header) is is_b
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x00\x00\x01\x41", b"\x00\x00\x01\x41\x00\x00"]
+)
+def test_a_slice_that_was_cut_off_is_no_b_slice(data: bytes) -> None:
+    assert not has_b_slice(data)

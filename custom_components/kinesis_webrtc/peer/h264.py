@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from .sps import Sequence, read_sequence
+from .sps import Bits, Sequence, read_sequence
 
-_IDR, _SEI, _SPS, _PPS, _DELIMITER = 5, 6, 7, 8, 9
+_SLICE, _IDR, _SEI, _SPS, _PPS, _DELIMITER = 1, 5, 6, 7, 8, 9
+# Slices of B pictures: some of the picture's slices, or all (table 7-6).
+_B = frozenset({1, 6})
+# Bytes in which the first two numbers of a slice's header surely are.
+_SLICE_HEADER = 12
 # Slices that say where they begin: whole ones, and the first parts of divided ones.
 _FIRST = (1, 2, _IDR)
 _RECOVERY_POINT = 6
@@ -86,6 +90,27 @@ def split_units(data: bytes) -> list[Unit]:
         if begin + header < end:
             units.append(Unit(data[begin:end], header))
     return units
+
+
+def has_b_slice(data: bytes) -> bool:
+    """Tell whether pictures are predicted from later ones, and so come out of order.
+
+    RTP has one time a picture, and WebRTC's receivers show pictures as they come.
+    """
+    return any(
+        kind == _SLICE and _slice_type(data[begin + 1 : begin + _SLICE_HEADER]) in _B
+        for kind, begin, end in nal_units(data)
+    )
+
+
+def _slice_type(header: bytes) -> int:
+    """Return the second number of a slice's header (ITU-T H.264 section 7.3.3)."""
+    bits = Bits(header)
+    try:
+        bits.unsigned()
+        return bits.unsigned()
+    except ValueError:
+        return -1
 
 
 def has_recovery_point(data: bytes) -> bool:

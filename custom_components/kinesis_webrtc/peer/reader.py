@@ -16,8 +16,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from .assembly import Assembler, Picture
-from .decoding_order import DecodingOrder
-from .h264 import AccessUnit, ParameterSets
+from .h264 import AccessUnit, ParameterSets, has_b_slice
 from .source import StreamUrl
 from .transcode import Transcoder, yield_to_others
 
@@ -96,6 +95,10 @@ class Timeline:
         return self._last
 
 
+class _BPicturesError(Exception):
+    """The stream has pictures that viewers would show out of order."""
+
+
 class StreamReader:
     """Opens a stream and hands its access units on until told to stop."""
 
@@ -117,6 +120,7 @@ class StreamReader:
         self._timeouts = open_timeout, read_timeout
         self._stopped = threading.Event()
         self._format: StreamFormat | None = None
+        self._has_b_pictures = False
         scheme = urlsplit(stream.url).scheme
         self._is_rtsp = scheme in _RTSP
         self._is_live = scheme in _LIVE
@@ -131,8 +135,12 @@ class StreamReader:
     def run(self) -> Outcome:
         """Read until the stream ends, fails, or is not wanted any more."""
         try:
-            with self._open() as container:
-                return self._read(container)
+            while True:
+                try:
+                    with self._open() as container:
+                        return self._read(container)
+                except _BPicturesError:
+                    self._has_b_pictures = True
         except (av.error.FFmpegError, OSError, ValueError) as err:
             # The text of these names the URL, which may hold a password.
             return Outcome(detail=type(err).__name__)
@@ -152,7 +160,7 @@ class StreamReader:
             container = av.open(
                 url, options=parsed | unparsed | options, timeout=self._timeouts
             )
-            if not _needs_parser(container):
+            if not (self._has_b_pictures or _needs_parser(container)):
                 return container
             container.close()
         return av.open(url, options=parsed | options, timeout=self._timeouts)
@@ -165,12 +173,14 @@ class StreamReader:
         if context is None:
             return Outcome(detail="unknown_codec", is_unsupported=True)
         codec = context.name
-        if codec != "h264":
-            _LOGGER.debug("The stream is %s: transcoding", codec)
+        passes = codec == "h264" and not self._has_b_pictures
+        if not passes:
+            b_pictures = " with B pictures" if self._has_b_pictures else ""
+            _LOGGER.debug("The stream is %s%s: transcoding", codec, b_pictures)
             yield_to_others()
         while not self._stopped.is_set():
             self._timeline.restart()
-            if codec == "h264":
+            if passes:
                 self._read_once(container, stream)
             else:
                 self._transcode_once(container, stream, codec)
@@ -190,20 +200,18 @@ class StreamReader:
             if is_boxed
             else self._assembled(container, stream, extradata)
         )
-        order = DecodingOrder()
         for picture in pictures:
             if picture.is_part:
                 place = self._timeline.last
             else:
-                timestamp = picture.timestamp
-                if self._is_rtsp and timestamp is not None:
-                    timestamp = order.place(timestamp)
-                place = self._timeline.place(timestamp)
+                place = self._timeline.place(picture.timestamp)
             if self._is_paced:
                 self._wait_until(place)
             if self._stopped.is_set():
                 return
             data, is_key = picture.data, False
+            if has_b_slice(data):
+                raise _BPicturesError
             if not picture.is_part:
                 data, is_key = sets.complete(data, is_key=picture.is_key)
             if is_key:

@@ -17,17 +17,19 @@ class Sequence:
     """Whether a frame may come as two fields, each a picture of its own."""
 
 
-class _Bits:
-    """Reads a raw byte sequence payload."""
+class Bits:
+    """Reads the payload of a NAL unit, which is what follows its header."""
 
-    def __init__(self, unit: bytes) -> None:
-        payload = unit[1:].replace(b"\x00\x00\x03", b"\x00\x00")
+    def __init__(self, payload: bytes) -> None:
+        """Begin with the first bit."""
+        payload = payload.replace(b"\x00\x00\x03", b"\x00\x00")
         self._value = int.from_bytes(payload)
         self._left = 8 * len(payload)
 
     def read(self, count: int) -> int:
+        """Read a number of so many bits; raises ValueError at the end."""
         if count > self._left:
-            raise ValueError("The parameter set is too short")
+            raise ValueError("There is no more to read")
         self._left -= count
         return self._value >> self._left & (1 << count) - 1
 
@@ -39,13 +41,14 @@ class _Bits:
         return (1 << zeros) - 1 + self.read(zeros)
 
     def signed(self) -> int:
+        """Read a signed Exp-Golomb code (9.1.1)."""
         value = self.unsigned()
         return (value + 1) // 2 if value & 1 else -value // 2
 
 
 def read_sequence(unit: bytes) -> Sequence:
     """Read a set, which begins with the NAL unit's header; raises ValueError."""
-    bits = _Bits(unit)
+    bits = Bits(unit[1:])
     profile = bits.read(8)
     bits.read(16)
     bits.unsigned()
@@ -72,7 +75,7 @@ def read_sequence(unit: bytes) -> Sequence:
     )
 
 
-def _read_chroma(bits: _Bits) -> int:
+def _read_chroma(bits: Bits) -> int:
     chroma = bits.unsigned()
     separate = chroma == _YUV_444 and bits.read(1)
     bits.unsigned()
@@ -85,7 +88,7 @@ def _read_chroma(bits: _Bits) -> int:
     return _MONOCHROME if separate else chroma
 
 
-def _skip_scaling_list(bits: _Bits, size: int) -> None:
+def _skip_scaling_list(bits: Bits, size: int) -> None:
     last = following = 8
     for _ in range(size):
         if following:
@@ -93,7 +96,7 @@ def _skip_scaling_list(bits: _Bits, size: int) -> None:
         last = following or last
 
 
-def _skip_picture_order(bits: _Bits) -> None:
+def _skip_picture_order(bits: Bits) -> None:
     kind = bits.unsigned()
     if kind == 0:
         bits.unsigned()
