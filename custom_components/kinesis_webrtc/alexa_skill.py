@@ -1,6 +1,7 @@
 """What runs for an Alexa skill: its events, its owners, and a look at its backend."""
 
 import asyncio
+from collections import deque
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -23,6 +24,7 @@ from .alexa.events import (
     MotionChange,
 )
 from .alexa.gateway import EventGateway
+from .alexa.outbox import MAX_WAITING
 from .alexa.parameters import Grant, SkillSecrets
 from .alexa.regions import GatewayRegion, gateway_region
 from .const import CONF_LANGUAGES, CONF_SECRETS_WRITTEN, CONF_SKILL_ID
@@ -68,6 +70,8 @@ class AlexaSkill(SubentryRuntime):
         self._check = BackendCheck(hass=hass, entry=entry, issues=self._issues)
         self._secrets: SkillSecrets | None = None
         self._gateways: dict[GatewayRegion, EventGateway] = {}
+        # What happens before the gateways are there; they know what is stale.
+        self._early: deque[Event] = deque(maxlen=MAX_WAITING)
         # By user: the refresh token that is of no use any more, and who refused it.
         self._refused: dict[str, tuple[str, set[GatewayRegion]]] = {}
         self._grants: tuple[Grant, ...] = ()
@@ -144,6 +148,8 @@ class AlexaSkill(SubentryRuntime):
 
     @callback
     def _send(self, event: Event) -> None:
+        if not self._gateways:
+            self._early.append(event)
         for gateway in self._gateways.values():
             gateway.send(event)
 
@@ -231,6 +237,8 @@ class AlexaSkill(SubentryRuntime):
                 on_secrets_refused=self._issues.async_secrets_refused,
             )
             self._async_run(gateway.run(), f"gateway {region}")
+        while self._early:
+            self._send(self._early.popleft())
 
     @callback
     def _async_refused(self, user_id: str, region: GatewayRegion) -> None:

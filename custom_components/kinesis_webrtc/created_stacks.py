@@ -189,6 +189,7 @@ class CreatedStacks:
                 first = first or err
                 outage = err if isinstance(err, _OUTAGES) else None
             else:
+                _LOGGER.info("%s was deleted", key)
                 await self.async_discard(key)
             finally:
                 self.release(holder)

@@ -1,12 +1,15 @@
 """The Alexa skill set up by clicks, and then asked by Alexa for the cameras."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from tests.alexa.conftest import discover
-from tests.alexa.fakes import ANN, LoginWithAmazon
+from tests.alexa.conftest import directive, discover
+from tests.alexa.fakes import ANN, AlexaEventGateway, LoginWithAmazon
 from tests.helpers.moto import Moto
 from tests.system import browser
 
@@ -16,6 +19,7 @@ from .harness.coturn import Coturn
 from .harness.emulator import Emulator
 from .harness.frontend import FlowDialog, Frontend, frontend
 from .harness.home_assistant import HomeAssistant
+from .harness.rerouting import rerouted
 from .harness.scenario import SharedCamera, share_a_camera
 from .harness.skill import REGION, DeployedSkill
 from .harness.stills import Stills
@@ -28,12 +32,23 @@ LINKING_ID = "amzn1.application-oa2-client.fedcba9876543210fedcba9876543210"
 PERSON = "Ann Example (ann@example.org)"
 
 
+ANN_IN_AMERICA = replace(ANN, region="NA")
+
+
 @pytest.fixture(scope="module")
 def lwa() -> Iterator[LoginWithAmazon]:
-    """Let Ann log in to Amazon, as account linking does."""
+    """Let Ann log in to Amazon, and let the skill send events to her."""
     with LoginWithAmazon(client_id="amzn1.application-oa2-client.0123456789") as lwa:
-        lwa.issue("ann-token", ANN, LINKING_ID)
+        lwa.issue("ann-token", ANN_IN_AMERICA, LINKING_ID)
+        lwa.grants["ann-refresh"] = ANN_IN_AMERICA
+        lwa.codes["ann-code"] = "ann-refresh"
         yield lwa
+
+
+@pytest.fixture(scope="module")
+def gateway(lwa: LoginWithAmazon) -> Iterator[AlexaEventGateway]:
+    with AlexaEventGateway(lwa=lwa, region="NA") as gateway:
+        yield gateway
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +65,11 @@ async def aws(coturn: Coturn) -> AsyncIterator[Emulator]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def house(
-    aws: Emulator, moto: Moto, tmp_path_factory: pytest.TempPathFactory
+    aws: Emulator,
+    moto: Moto,
+    lwa: LoginWithAmazon,
+    gateway: AlexaEventGateway,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[HomeAssistant]:
     """Start a Home Assistant whose AWS is both: channels here, all the rest there."""
     others = {
@@ -59,8 +78,13 @@ async def house(
         # Whose keys these are, the emulator knows.
         if not name.endswith("_STS")
     }
+    amazon = {
+        "https://api.amazon.com": lwa.url,
+        "https://api.amazonalexa.com": gateway.url,
+    }
     async with HomeAssistant(
-        tmp_path_factory.mktemp("house"), environment={**aws.environment, **others}
+        tmp_path_factory.mktemp("house"),
+        environment={**aws.environment, **others, **rerouted(amazon)},
     ) as house:
         yield house
 
@@ -74,12 +98,13 @@ async def shared_here(
     )
 
 
-async def test_a_person_sets_the_skill_up_and_lets_ann_look(
+async def test_a_person_sets_the_skill_up_lets_ann_look_and_takes_it_away(
     house: HomeAssistant,
     shared_here: SharedCamera,
     aws: Emulator,
     moto: Moto,
     lwa: LoginWithAmazon,
+    gateway: AlexaEventGateway,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with (
@@ -98,18 +123,69 @@ async def test_a_person_sets_the_skill_up_and_lets_ann_look(
         found = await alexa(discover())
         assert found["event"]["payload"]["endpoints"] == []
 
-        # Home Assistant looks each minute, and when it starts.
-        await house.client.post(
-            f"/api/config/config_entries/entry/{shared_here.entry_id}/reload"
-        )
+        accepted = await alexa(accept_grant())
+        assert accepted["event"]["header"]["name"] == "AcceptGrant.Response"
+        await look(house, shared_here)
         await allow(person)
 
     found = await alexa(discover())
     (endpoint,) = found["event"]["payload"]["endpoints"]
     assert endpoint["friendlyName"] == "Front door"
     assert endpoint["endpointId"] == "ha-front-door"
+
+    # She is told of what happens to the cameras.
+    await look(house, shared_here)
+    await remove(house, shared_here.entry_id, "shared_camera")
+    messages = await asyncio.to_thread(gateway.wait, 1)
+    names = [message["event"]["header"]["name"] for message in messages]
+    assert names[-1] == "DeleteReport"
+
+    # With the skill goes what was made for it.
+    await remove(house, shared_here.entry_id, "alexa_skill")
+    await house.wait_for_line("Parameter Store .* was deleted", timeout=60)
+    assert not stacks_and_parameters(moto)
     house.log.assert_clean()
     house.log.assert_without([lwa.client_secret, aws.home_assistant.secret_access_key])
+
+
+def accept_grant() -> dict[str, Any]:
+    """Return the directive by which Alexa hands over Ann's leave to send events."""
+    grantee = {"type": "BearerToken", "token": "ann-token"}
+    grant = {"type": "OAuth2.AuthorizationCode", "code": "ann-code"}
+    return directive(
+        "Alexa.Authorization",
+        "AcceptGrant",
+        {"grant": grant, "grantee": grantee},
+        endpoint_id=None,
+        token=None,
+    )
+
+
+async def look(house: HomeAssistant, shared: SharedCamera) -> None:
+    """Let Home Assistant look now; else it does so each minute, or more rarely."""
+    await house.client.post(
+        f"/api/config/config_entries/entry/{shared.entry_id}/reload"
+    )
+
+
+async def remove(house: HomeAssistant, entry_id: str, subentry_type: str) -> None:
+    """Delete the one subentry of a type."""
+    subentries = await house.client.command(
+        "config_entries/subentries/list", entry_id=entry_id
+    )
+    (subentry,) = (one for one in subentries if one["subentry_type"] == subentry_type)
+    await house.client.command(
+        "config_entries/subentries/delete",
+        entry_id=entry_id,
+        subentry_id=subentry["subentry_id"],
+    )
+
+
+def stacks_and_parameters(moto: Moto) -> list[Any]:
+    """Return what is left in AWS."""
+    stacks = moto.client("cloudformation", REGION).describe_stacks()["Stacks"]
+    parameters = moto.client("ssm", REGION).describe_parameters()["Parameters"]
+    return [*stacks, *parameters]
 
 
 async def set_the_skill_up(person: Frontend, lwa: LoginWithAmazon) -> None:
@@ -125,6 +201,10 @@ async def set_the_skill_up(person: Frontend, lwa: LoginWithAmazon) -> None:
     await dialog.submit()
     await dialog.says("want the skill's backend in: us-east-1").wait_for()
     await person.screenshot("skill-2")
+    await download_the_template(person, dialog)
+    await page.get_by_role("button", name="Add the Alexa skill").click()
+    await dialog.type("skill_id", SKILL_ID)
+    await dialog.submit()
     await dialog.submit()
     # The progress is seen for as long as moto takes, which is not long.
     arn = f"arn:aws:lambda:{REGION}:123456789012:function:{STACK}"
@@ -142,6 +222,24 @@ async def set_the_skill_up(person: Frontend, lwa: LoginWithAmazon) -> None:
     await person.screenshot("skill-6")
     await dialog.submit()
     await dialog.finish()
+
+
+async def download_the_template(person: Frontend, dialog: FlowDialog) -> None:
+    """Begin to make the stack by hand, and give that up."""
+    page = person.page
+    await dialog.pick("By hand, in the AWS console")
+    await dialog.submit()
+    link = dialog.says("alexa-skill.json")
+    await link.wait_for()
+    await person.screenshot("skill-by-hand")
+    # Neither the frontend nor a log-in stands between the link and the file.
+    assert await link.get_attribute("target") == "_blank"
+    address = await link.evaluate("(link) => link.href")
+    file = await page.context.request.get(address)
+    assert "attachment" in file.headers["content-disposition"]
+    template = await file.json()
+    assert template["Parameters"]["SkillId"]["Default"] == SKILL_ID
+    await dialog.close()
 
 
 async def allow(person: Frontend) -> None:

@@ -199,6 +199,22 @@ async def test_events_reach_whoever_was_allowed(
     assert {host for host, _ in alexa.sent} == {"api.eu.amazonalexa.com"}
 
 
+async def test_what_happens_before_aws_was_asked_is_not_lost(
+    hass: HomeAssistant, make: Callable[..., Any], skill_aws: SkillAws, alexa: Alexa
+) -> None:
+    skill_aws.allow(ANN[0])
+    skill_aws.grant(ANN[0], "ann")
+    skill_aws.is_away = True
+    _, skill = await make()
+    await skill_aws.reaches(lambda: skill_aws.tried > 0)
+
+    skill.async_doorbell_pressed("ha-front-door", dt_util.utcnow())
+    skill_aws.is_away = False
+    skill.async_look_again()
+
+    assert (await alexa.hears())["header"]["name"] == "DoorbellPress"
+
+
 async def test_what_is_no_camera_of_alexa_s_is_not_reported(
     hass: HomeAssistant, make: Callable[..., Any], skill_aws: SkillAws, alexa: Alexa
 ) -> None:
