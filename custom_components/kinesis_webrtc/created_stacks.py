@@ -1,5 +1,6 @@
 """What was made in AWS for the Alexa skill, so that none of it is left behind there."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -106,6 +107,9 @@ class CreatedStacks:
         )
         self._resources: dict[ResourceKey, CreatedResource] = {}
         self._claims: dict[ResourceKey, object] = {}
+        # Of two clean-ups one may have the better keys: it must not find the other's
+        # claims and leave it at that.
+        self._cleaning = asyncio.Lock()
 
     async def async_load(self) -> None:
         """Read the list from the disk."""
@@ -167,6 +171,12 @@ class CreatedStacks:
         What AWS does not let go of stays on the list and is named in a repair, which
         outlives the entry; the first reason is returned.
         """
+        async with self._cleaning:
+            return await self._async_clean_up(account, keys)
+
+    async def _async_clean_up(
+        self, account: str, keys: Mapping[str, Any]
+    ) -> AlexaSkillError | None:
         clients = AwsClients(keys)
         first: AlexaSkillError | None = None
         outage: AlexaSkillError | None = None
@@ -174,10 +184,7 @@ class CreatedStacks:
         used = resources_in_use(self._hass)
         for key in [key for key in self._resources if key.account == account]:
             holder = object()
-            # Another clean-up may have had it while this one waited.
-            if key in used or key not in self._resources:
-                continue
-            if not self.claim(key, holder):
+            if key in used or not self.claim(key, holder):
                 continue
             try:
                 if outage is not None:

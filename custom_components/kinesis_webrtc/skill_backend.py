@@ -14,10 +14,12 @@ from .alexa.stack import Stack, Stacks, StackSettings
 from .aws_clients import AwsClients
 from .const import (
     CHANNEL_NAME_PREFIX,
+    CONF_ACCESS_KEY_ID,
     CONF_CODE,
     CONF_FUNCTION_ARN,
     CONF_NAME,
     CONF_REGION,
+    CONF_SECRET_ACCESS_KEY,
     CONF_VERSION,
 )
 from .created_stacks import CreatedStacks, parameters_key, stack_key
@@ -130,6 +132,9 @@ async def async_key_errors(
     hass: HomeAssistant, keys: Mapping[str, Any], *, account: str, region: str
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return the errors of a form that takes keys of an account, and placeholders."""
+    # With empty keys boto3 would look for others on this machine.
+    if not (keys[CONF_ACCESS_KEY_ID] and keys[CONF_SECRET_ACCESS_KEY]):
+        return {"base": "invalid_credentials"}, {}
     client = async_create_client(hass, {CONF_REGION: region, **keys})
     try:
         found = await client.get_caller_account()

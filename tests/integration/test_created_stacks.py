@@ -89,6 +89,19 @@ async def test_what_a_flow_holds_stays(
     assert not skill_aws.stacks
 
 
+async def test_with_the_account_goes_what_was_made_in_it(
+    hass: HomeAssistant,
+    loaded_entry: MockConfigEntry,
+    made: CreatedStacks,
+    skill_aws: SkillAws,
+) -> None:
+    hass.config_entries.async_add_subentry(loaded_entry, skill_data())
+    await hass.config_entries.async_remove(loaded_entry.entry_id)
+
+    assert not skill_aws.stacks
+    assert list(skill_aws.parameters) == ["/kinesis-webrtc/another/client_id"]
+
+
 async def test_another_account_s_is_not_touched(
     made: CreatedStacks, skill_aws: SkillAws
 ) -> None:

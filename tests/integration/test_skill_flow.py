@@ -15,6 +15,7 @@ from custom_components.kinesis_webrtc.const import DOMAIN, SUBENTRY_TYPE_ALEXA_S
 from custom_components.kinesis_webrtc.created_stacks import async_get_created_stacks
 
 from .skill_aws import (
+    ACCOUNT,
     ACCOUNT_KEY,
     ADMIN_KEYS,
     CLIENT_ID,
@@ -299,6 +300,21 @@ async def test_keys_of_another_account_are_not_used(
     assert not skill_aws.calls
 
 
+async def test_empty_keys_are_none(
+    hass: HomeAssistant,
+    loaded_entry: MockConfigEntry,
+    skill_aws: SkillAws,
+    mock_client: AsyncMock,
+) -> None:
+    way = [SKILL, {"backend": "other_keys"}]
+    result = await walk(hass, await start(hass, loaded_entry), *way)
+
+    result = await submit(hass, result, {**ADMIN_KEYS, "secret_access_key": " "})
+
+    assert result["errors"] == {"base": "invalid_credentials"}
+    mock_client.get_caller_account.assert_not_called()
+
+
 async def test_aws_away_is_no_dead_end(
     hass: HomeAssistant, loaded_entry: MockConfigEntry, skill_aws: SkillAws
 ) -> None:
@@ -480,6 +496,35 @@ async def test_languages_of_another_region_move_the_backend(
     (subentry,) = skill_entry.subentries.values()
     (stack,) = subentry.data["stacks"]
     assert stack["function_arn"] == function_arn("us-east-1")
+
+
+async def test_other_keys_take_away_what_the_account_s_may_not(
+    hass: HomeAssistant,
+    mock_client: AsyncMock,
+    mock_config_entry: MockConfigEntry,
+    skill_aws: SkillAws,
+) -> None:
+    mock_config_entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(mock_config_entry.entry_id)
+    skill_aws.deny(
+        *(f"cloudformation:{name}Stack" for name in ("Create", "Update", "Delete"))
+    )
+    other_keys = [{"backend": "other_keys"}, ADMIN_KEYS]
+    way = [SKILL, *other_keys, {}, PERMISSIONS, LINKING, {}]
+    await walk(hass, await start(hass, mock_config_entry), *way)
+
+    result = await change(hass, mock_config_entry, "languages")
+    await walk(hass, result, {"languages": ["en-US"]}, *other_keys, {})
+
+    await skill_aws.reaches(lambda: list(skill_aws.stacks) == [("us-east-1", STACK)])
+    await hass.async_block_till_done()
+    created = await async_get_created_stacks(hass)
+    await created.async_clean_up(
+        ACCOUNT, {"access_key_id": "", "secret_access_key": ""}
+    )
+    issue_id = f"aws_leftovers_{ACCOUNT}"
+    assert ir.async_get(hass).async_get_issue(DOMAIN, issue_id) is None
+    assert await hass.config_entries.async_unload(mock_config_entry.entry_id)
 
 
 async def test_other_secrets_are_written(
