@@ -11,8 +11,13 @@ from homeassistant.helpers.device_registry import DeviceEntry
 
 from .const import (
     CONF_ACCESS_KEY_ID,
+    CONF_CLIENT_ID,
+    CONF_CLIENT_SECRET,
+    CONF_LINKING_CLIENT_ID,
+    CONF_OWNERS,
     CONF_SECRET_ACCESS_KEY,
     CONF_SESSION_TOKEN,
+    CONF_SKILL_ID,
     DOMAIN,
 )
 from .coordinator import KinesisWebRTCConfigEntry
@@ -27,12 +32,12 @@ TO_REDACT: Final = frozenset(
         CONF_ACCESS_KEY_ID,
         CONF_SECRET_ACCESS_KEY,
         CONF_SESSION_TOKEN,
-        "client_id",
-        "client_secret",
-        "linking_client_id",
+        CONF_CLIENT_ID,
+        CONF_CLIENT_SECRET,
+        CONF_LINKING_CLIENT_ID,
         # People, by name and address.
-        "owners",
-        "skill_id",
+        CONF_OWNERS,
+        CONF_SKILL_ID,
     }
 )
 # The number of an AWS account is in ARNs, titles and unique ids.

@@ -5,6 +5,7 @@ from datetime import timedelta
 import json
 from unittest.mock import AsyncMock, patch
 
+from homeassistant.config_entries import ConfigSubentryData
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 import pytest
@@ -18,9 +19,19 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.filters import props
 
 from custom_components.kinesis_webrtc.const import (
+    CONF_CLIENT_ID,
+    CONF_FUNCTION_ARN,
+    CONF_LANGUAGES,
+    CONF_LINKING_CLIENT_ID,
+    CONF_NAME,
+    CONF_OWNERS,
+    CONF_REGION,
     CONF_RELAY_CHANNEL_ARN,
     CONF_SESSION_TOKEN,
+    CONF_SKILL_ID,
+    CONF_STACKS,
     DOMAIN,
+    SUBENTRY_TYPE_ALEXA_SKILL,
 )
 from custom_components.kinesis_webrtc.peer import (
     CandidateGathered,
@@ -201,3 +212,40 @@ async def test_nothing_secret_is_told(
     ):
         assert secret not in found
     assert REGION in found
+
+
+async def test_nothing_that_names_the_skill_or_its_owners_is_told(
+    hass: HomeAssistant, hass_client: ClientSessionGenerator, mock_client: AsyncMock
+) -> None:
+    mock_client.clock.offset = timedelta()
+    function = f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:f"
+    skill = ConfigSubentryData(
+        data={
+            CONF_LANGUAGES: ["en-GB"],
+            CONF_SKILL_ID: "amzn1.ask.skill.0b1c",
+            CONF_CLIENT_ID: "amzn1.application-oa2-client.0b1c",
+            CONF_LINKING_CLIENT_ID: "amzn1.application-oa2-client.2d3e",
+            CONF_OWNERS: {"amzn1.account.4f5a": "Jane Smith"},
+            CONF_STACKS: [
+                {
+                    CONF_REGION: REGION,
+                    CONF_NAME: "ha-alexa",
+                    CONF_FUNCTION_ARN: function,
+                }
+            ],
+        },
+        subentry_type=SUBENTRY_TYPE_ALEXA_SKILL,
+        title="Alexa",
+        unique_id="alexa_skill",
+    )
+    entry = make_entry(skill)
+    entry.add_to_hass(hass)
+    with patch("custom_components.kinesis_webrtc.alexa_skill.AlexaSkill.async_start"):
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await hass.async_block_till_done()
+    found = json.dumps(await get_diagnostics_for_config_entry(hass, hass_client, entry))
+
+    assert "en-GB" in found
+    assert "amzn1." not in found
+    assert "Jane Smith" not in found
+    assert ACCOUNT not in found
