@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 import json
 import os
 from pathlib import Path
+import signal
 from statistics import median
 import subprocess
 import sys
@@ -27,7 +28,6 @@ import tempfile
 from typing import Any
 
 from tests.e2e.harness.emulator import Emulator
-from tests.e2e.harness.network import run_inside
 from tests.e2e.harness.process import ProcessError
 from tests.e2e.harness.scenario import share_a_camera
 from tests.e2e.harness.stills import Stills
@@ -372,8 +372,10 @@ def main() -> None:
     except MissingError as err:
         print(f"no floor: {err}", flush=True)
     bench = Bench(options, viewers=viewers, pion=pion, floor=floor)
-    with bench_network() as network:
-        rounds = run_inside(network, bench.run)
+    # Whatever it has started ends in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with bench_network():
+        rounds = asyncio.run(bench.run())
     results = Results(rounds, options.viewers)
     for line in results.rounds():
         print(line)
