@@ -158,7 +158,13 @@ class AlexaSkill(SubentryRuntime):
     async def _run(self) -> None:
         while True:
             self._wanted.clear()
-            await self._async_look()
+            try:
+                await self._async_look()
+            except Exception:
+                # A defect; it must not be the end of all looking.
+                _LOGGER.exception(
+                    "Unexpected error while looking after the Alexa skill"
+                )
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval):
                     await self._wanted.wait()

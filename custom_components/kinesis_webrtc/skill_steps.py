@@ -164,7 +164,7 @@ class SkillSteps(ConfigSubentryFlow):
             user_input or self._current_arns(),
             template=async_template_link(self.hass, settings),
             name=settings.name,
-            consoles="\n".join(f"- {_console(region)}" for region in regions),
+            consoles=", ".join(map(_console, regions)),
         )
 
     async def async_step_deploy(

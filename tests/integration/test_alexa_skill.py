@@ -22,7 +22,7 @@ from custom_components.kinesis_webrtc.alexa_skill import AlexaSkill
 from custom_components.kinesis_webrtc.const import DOMAIN
 
 from .conftest import TRANSLATIONS, check_text, make_channel, make_entry
-from .skill_aws import ACCOUNT_KEY, CLIENT_ID, LINKING_ID, SkillAws, skill_data
+from .skill_aws import ACCOUNT_KEY, CLIENT_ID, LINKING_ID, PATH, SkillAws, skill_data
 
 TOKEN_URL = "https://api.amazon.com/auth/o2/token"
 EVENTS_URL = "https://api.eu.amazonalexa.com/v3/events"
@@ -299,6 +299,28 @@ async def test_an_outage_is_told_once(
         "The Alexa skill's parameters cannot be read: AWS was not reached (AWS)",
         "The Alexa skill's parameters can be read again",
     ]
+
+
+async def test_a_defect_is_not_the_end_of_all_looking(
+    hass: HomeAssistant,
+    make: Callable[..., Any],
+    skill_aws: SkillAws,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # A time that is none.
+    skill_aws.put(
+        "pending/1",
+        {"user_id": "eve", "name": "Eve", "email": "-", "asked_ms": "yesterday"},
+    )
+    _, skill = await make()
+    await skill_aws.reaches(lambda: skill_aws.paths.count(f"{PATH}/pending") == 1)
+
+    skill_aws.parameters.pop(f"{PATH}/pending/1")
+    skill_aws.ask(*ANN)
+    skill.async_look_again()
+
+    await until(hass, lambda: "skill_owner" in issues(hass))
+    assert "Unexpected error" in caplog.text
 
 
 async def test_a_missing_right_is_named(
