@@ -146,7 +146,7 @@ class Ours:
                     self.client.subscribe(
                         "camera/webrtc/offer",
                         entity_id=self._entity_id,
-                        offer=offer["sdp"],
+                        offer=trickled(offer["sdp"]),
                     )
                 )
                 answered = asyncio.Event()
@@ -176,6 +176,14 @@ class Ours:
                     )
                 case {"type": "error"} as error:
                     print(f"ours: {error}", flush=True)
+
+
+def trickled(offer: str) -> str:
+    """Return the offer of a viewer that, as the frontend's, waits for no server.
+
+    Else its answer would have to be complete, which here no server helps to be.
+    """
+    return offer.replace("\r\nm=", "\r\na=ice-options:trickle\r\nm=", 1)
 
 
 def pid_of(process: Process) -> int:
