@@ -338,6 +338,7 @@ class ParameterStore(HttpFake):
         if operation in self.denied or not self._is_allowed(operation, body):
             return 400, {"__type": "AccessDeniedException", "message": "no"}
         handlers: Mapping[str, Callable[[dict[str, Any]], Answer]] = {
+            "DeleteParameters": self._delete,
             "GetParametersByPath": self._get,
             "PutParameter": self._put,
         }
@@ -349,9 +350,9 @@ class ParameterStore(HttpFake):
 
     def _is_allowed(self, operation: str, body: bytes) -> bool:
         params = json.loads(body)
-        name = params.get("Name") or params.get("Path")
-        arn = f"arn:aws:ssm:{self.region}:123456789012:parameter{name}"
-        return self.may(f"ssm:{operation}", arn)
+        names = params.get("Names") or [params.get("Name") or params.get("Path")]
+        arn = f"arn:aws:ssm:{self.region}:123456789012:parameter"
+        return all(self.may(f"ssm:{operation}", f"{arn}{name}") for name in names)
 
     def _get(self, params: dict[str, Any]) -> Answer:
         if not params.get("WithDecryption"):
@@ -370,6 +371,11 @@ class ParameterStore(HttpFake):
         ]
         more = {"NextToken": str(begin + 2)} if begin + 2 < len(names) else {}
         return 200, {"Parameters": found, **more}
+
+    def _delete(self, params: dict[str, Any]) -> Answer:
+        deleted = [name for name in params["Names"] if self.values.pop(name, None)]
+        missing = [name for name in params["Names"] if name not in deleted]
+        return 200, {"DeletedParameters": deleted, "InvalidParameters": missing}
 
     def _put(self, params: dict[str, Any]) -> Answer:
         if params.get("Type") != "SecureString" or len(params["Value"]) > 4096:

@@ -45,11 +45,17 @@ async def test_browsers_show_the_first_frame_in_time() -> None:
 
 
 @pytest.mark.timeout(240)
-async def test_alexas_directives_are_answered_in_time() -> None:
+async def test_alexas_directives_are_answered_and_a_doorbell_is_told_in_time() -> None:
     require("turnserver", "gi:GstRtspServer", "gst:rtph264pay", "gst:h264parse")
-    async with Process([BENCH, "alexa", "--cold=2", "--warm=3"]) as bench:
+    async with Process(
+        [BENCH, "alexa", "--cold=2", "--warm=3", "--presses=5"]
+    ) as bench:
         assert await bench.wait(timeout=200) == 0, bench.failure("failed")
-    times = json.loads(bench.lines[-1])["directive_to_answer_ms"]
+    result = json.loads(bench.lines[-1])
+    assert set(result) == {"directive_to_answer_ms", "doorbell_ms"}
+    assert set(result["doorbell_ms"]) == {"p50", "p95"}
+    assert result["doorbell_ms"]["p95"] < 1000
+    times = result["directive_to_answer_ms"]
     assert set(times) == {"cold", "warm"}
     assert set(times["cold"]) == set(times["warm"]) == {"p50", "p95"}
     assert times["warm"]["p50"] < 1000
