@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from tests.system import browser
 
+from .harness import core_alexa
 from .harness.browser import chromium_browser, frontend_page, take_pictures
 from .harness.camera import RtspCamera
 from .harness.coturn import Coturn
@@ -54,10 +55,13 @@ async def quiet(home: HomeAssistant) -> AsyncIterator[None]:
 
 async def assert_sees(viewer: FrontendViewer, camera: RtspCamera) -> None:
     """Hold that a viewer decodes the camera's pictures, one after the other."""
-    await viewer.wait_frames(FRAMES)
+    await viewer.wait_frames(FRAMES, timeout=30)
     readings = viewer.readings
     assert {reading.camera for reading in readings if reading} == {camera.number}
-    assert_moving([reading.number if reading else None for reading in readings])
+    # A busy machine leaves pictures out before it comes late.
+    assert_moving(
+        [reading.number if reading else None for reading in readings], longest_step=25
+    )
 
 
 async def ice_servers(home: HomeAssistant, entity_id: str) -> list[dict[str, Any]]:
@@ -72,34 +76,6 @@ async def ice_servers(home: HomeAssistant, entity_id: str) -> list[dict[str, Any
 async def relays_of(home: HomeAssistant, entity_id: str) -> list[dict[str, Any]]:
     """Return the servers with credentials that a browser is told of."""
     return [one for one in await ice_servers(home, entity_id) if "username" in one]
-
-
-async def directive(
-    home: HomeAssistant,
-    namespace: str,
-    name: str,
-    *,
-    entity_id: str | None = None,
-    payload: dict[str, object],
-) -> Any:
-    """Send a directive to core's own Alexa skill and return its event."""
-    message: dict[str, Any] = {
-        "header": {
-            "namespace": namespace,
-            "name": name,
-            "payloadVersion": "3",
-            "messageId": uuid4().hex,
-            "correlationToken": "token",
-        },
-        "payload": payload,
-    }
-    if entity_id:
-        message["endpoint"] = {
-            "endpointId": entity_id.replace(".", "#"),
-            "scope": {"type": "BearerToken", "token": "token"},
-        }
-    answer = await home.client.post("/api/alexa/smart_home", {"directive": message})
-    return answer["event"]
 
 
 async def test_the_frontends_commands_give_the_cameras_pictures(
@@ -145,6 +121,7 @@ async def test_an_offer_that_is_none_gets_a_reason(
 async def test_one_pull_of_the_camera_serves_all_doors(
     home: HomeAssistant, shared: SharedCamera, alexa: Any, camera: RtspCamera
 ) -> None:
+    await camera.wait_until_idle()
     async with (
         Echo(frames=25) as echo,
         frontend_view(home.client, shared.live_view) as viewer,
@@ -164,11 +141,11 @@ async def test_the_view_here_goes_on_when_the_camera_leaves_its_channel(
     home: HomeAssistant, shared: SharedCamera, camera: RtspCamera
 ) -> None:
     async with frontend_view(home.client, shared.live_view) as viewer:
-        await viewer.wait_frames(1)
+        await viewer.wait_frames(1, timeout=30)
         await switch(home, shared.sharing, on=False)
         await home.client.wait_for_state(shared.connected, "off")
         seen = len(viewer.frames)
-        await viewer.wait_frames(seen + FRAMES)
+        await viewer.wait_frames(seen + FRAMES, timeout=30)
         await home.client.wait_for_state(shared.viewers, "1")
     async with frontend_view(home.client, shared.live_view) as viewer:
         await assert_sees(viewer, camera)
@@ -179,16 +156,22 @@ async def test_the_view_here_goes_on_when_the_camera_leaves_its_channel(
 async def test_the_view_here_does_without_aws(
     home: HomeAssistant, shared: SharedCamera, emulator: Emulator, camera: RtspCamera
 ) -> None:
-    await emulator.act("offline")
-    try:
-        await home.client.wait_for_state(shared.connected, "off")
-        async with frontend_view(home.client, shared.live_view) as viewer:
-            await assert_sees(viewer, camera)
-            live_view = await home.client.state(shared.live_view)
-            assert live_view["state"] == "streaming"
-    finally:
-        await emulator.act("online")
+    async with frontend_view(home.client, shared.live_view) as before:
+        await before.wait_frames(1, timeout=30)
+        await emulator.act("offline")
+        try:
+            await home.client.wait_for_state(shared.connected, "off")
+            seen = len(before.frames)
+            await before.wait_frames(seen + FRAMES, timeout=30)
+            await before.close()
+            async with frontend_view(home.client, shared.live_view) as viewer:
+                await assert_sees(viewer, camera)
+                await home.client.wait_for_state(shared.live_view, "streaming")
+        finally:
+            await emulator.act("online")
     await home.client.wait_for_state(shared.connected, "on", timeout=60)
+    # It is told once, if the outage lasts until the first attempt to come back.
+    home.excuse(r"^Signaling channel ha-front-door is not connected, trying on")
 
 
 async def switch(home: HomeAssistant, entity_id: str, *, on: bool) -> None:
@@ -209,48 +192,20 @@ async def test_its_still_is_the_cameras(
 async def test_cores_alexa_shows_the_camera(
     home: HomeAssistant, shared: SharedCamera, camera: RtspCamera
 ) -> None:
-    discovered = await directive(
-        home,
-        "Alexa.Discovery",
-        "Discover",
-        payload={"scope": {"type": "BearerToken", "token": "token"}},
-    )
-    endpoint_id = shared.live_view.replace(".", "#")
-    (endpoint,) = (
-        endpoint
-        for endpoint in discovered["payload"]["endpoints"]
-        if endpoint["endpointId"] == endpoint_id
-    )
-    assert "Alexa.RTCSessionController" in {
-        capability["interface"] for capability in endpoint["capabilities"]
-    }
+    found = await core_alexa.discover(home)
+    assert "Alexa.RTCSessionController" in found[shared.live_view]
 
     session_id = uuid4().hex
     async with Echo(frames=25) as echo:
         async with asyncio.timeout(3):
-            answered = await directive(
-                home,
-                "Alexa.RTCSessionController",
-                "InitiateSessionWithOffer",
-                entity_id=shared.live_view,
-                payload={
-                    "sessionId": session_id,
-                    "offer": {"format": "SDP", "value": echo.offer},
-                },
+            answer = await core_alexa.view(
+                home, shared.live_view, session_id=session_id, offer=echo.offer
             )
-        assert answered["header"]["name"] == "AnswerGeneratedForSession", answered
-        answer = answered["payload"]["answer"]["value"]
         assert "relay" in re.findall(r"a=candidate:.* typ (\w+)", answer)
         await echo.apply(answer)
         assert_pictures(await echo.frames(), camera=camera.number)
         await home.client.wait_for_state(shared.viewers, "1")
-        await directive(
-            home,
-            "Alexa.RTCSessionController",
-            "SessionDisconnected",
-            entity_id=shared.live_view,
-            payload={"sessionId": session_id},
-        )
+        await core_alexa.leave(home, shared.live_view, session_id=session_id)
         await home.client.wait_for_state(shared.viewers, "0")
         await echo.hang_up()
     await camera.wait_until_idle()
@@ -333,6 +288,10 @@ async def test_relays_for_all_cameras_come_and_go_with_the_option(
         assert "ha-relay" in await channel_names(emulator)
         assert await registered_relays(home) == [relay]
         assert relay["urls"] == [coturn.turn_url]
+        # The account begins anew with the option.
+        await home.client.wait_for_state(
+            shared.live_view, lambda state: state["state"] != "unavailable"
+        )
         assert await relays_of(home, shared.live_view) == [relay]
     finally:
         await choose(relays=False)

@@ -2,18 +2,29 @@
 
 from collections.abc import AsyncIterator
 
+from playwright.async_api import Locator
 import pytest
 import pytest_asyncio
 
 from tests.system import browser
 
+from .harness import core_alexa
 from .harness.browser import chromium_browser
 from .harness.camera import RtspCamera
 from .harness.coturn import Coturn
 from .harness.emulator import Emulator
-from .harness.flows import SUBENTRIES, Flow
 from .harness.frontend import FlowDialog, Frontend, frontend
 from .harness.home_assistant import INTEGRATION, HomeAssistant
+from .harness.mistakes import (
+    ELSEWHERE,
+    refuse_cameras,
+    refuse_channels,
+    refuse_fields_for_alexa,
+    refuse_unloaded,
+    refuse_users,
+    rotate_keys,
+    view_by_rest,
+)
 from .harness.refusals import CODES, TRANSLATIONS, Refusals, store_media
 from .harness.scenario import (
     add_account as add_account_by_rest,
@@ -22,21 +33,9 @@ from .harness.scenario import (
 )
 from .harness.stills import Stills
 
-ELSEWHERE = "arn:aws:kinesisvideo:us-east-2:123456789012:channel/barn/1700000000000"
 INTEGRATION_PAGE = "/config/integrations/integration/kinesis_webrtc"
 # It stands for a defect, of which none is known.
 DEFECTS = {"unknown"}
-# Of the fields for Alexa; tests/integration/test_alexa_fields.py provokes each of them.
-FOR_ALEXA = {
-    "alexa_name_missing",
-    "alexa_name_too_long",
-    "alexa_name_characters",
-    "alexa_name_swallowed",
-    "alexa_name_taken",
-    "doorbell_missing",
-    "sensor_not_found",
-}
-
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -68,17 +67,29 @@ async def house(
         yield house
 
 
-async def test_a_person_sets_all_of_it_up(house: HomeAssistant, aws: Emulator) -> None:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def person(house: HomeAssistant) -> AsyncIterator[Frontend]:
+    """Have somebody logged in, for all tests: that takes as long as a dozen mistakes."""
     async with (
         chromium_browser(browser()) as chromium,
         frontend(chromium, house.url) as person,
     ):
+        yield person
+
+
+async def test_a_person_sets_all_of_it_up(
+    house: HomeAssistant, aws: Emulator, person: Frontend
+) -> None:
+    async with person.shown_if_it_fails():
         await add_account(person, aws)
         await share_a_camera(person)
         await view_a_channel(person)
 
     await house.client.wait_for_state("camera.cabin", "idle")
     await house.client.wait_for_state("camera.front_door_live_view", "idle")
+    found = await core_alexa.discover(house)
+    for camera in ("camera.cabin", "camera.front_door_live_view"):
+        assert "Alexa.RTCSessionController" in found[camera]
     channels = (await aws.state())["channels"]
     assert channels["ha-front-door"]["master"]
     tags = channels["ha-front-door"]["tags"]
@@ -96,6 +107,7 @@ async def add_account(person: Frontend, aws: Emulator) -> None:
     await dialog.choose("Region", aws.home_assistant.region)
     await dialog.type("access_key_id", aws.home_assistant.access_key_id)
     await dialog.type("secret_access_key", "wrong")
+    await person.screenshot("flow-account")
     await dialog.submit()
     await dialog.says("AWS does not know this access key ID").wait_for()
     await person.screenshot("flow-account-wrong-secret")
@@ -126,6 +138,7 @@ async def share_a_camera(person: Frontend) -> None:
     await dialog.choose("Signaling channel", "Create a new one")
     await dialog.submit()
     await dialog.says("Front door and Alexa").wait_for()
+    await person.screenshot("flow-share-for-alexa")
     await dialog.type("alexa_name", "Front doorbell")
     await dialog.submit()
     await dialog.says("Alexa takes this word for its own").wait_for()
@@ -139,6 +152,8 @@ async def view_a_channel(person: Frontend) -> None:
     """View the other camera's channel, with an ARN of another region first."""
     page, dialog = person.page, FlowDialog(person.page)
     await page.get_by_role("button", name="View a remote channel").click()
+    await dialog.choose("Signaling channel", "cabin")
+    await person.screenshot("flow-remote")
     await dialog.choose("Signaling channel", ELSEWHERE)
     await dialog.submit()
     await dialog.says("This channel is in another region").wait_for()
@@ -160,7 +175,7 @@ async def entry_id(house: HomeAssistant, aws: Emulator, coturn: Coturn) -> str:
         house.client, aws.home_assistant, stun_url=coturn.stun_url
     )
     await share_camera(house.client, entry_id=entry_id, camera="camera.front_door")
-    await view_by_rest(house, entry_id, "cabin")
+    await view_by_rest(house.client, entry_id, "cabin")
     return entry_id
 
 
@@ -172,23 +187,15 @@ async def channels(aws: Emulator) -> None:
     await store_media(aws, stored["ChannelARN"])
 
 
-async def view_by_rest(house: HomeAssistant, entry_id: str, channel: str) -> None:
-    flow = await Flow.start(house.client, SUBENTRIES, [entry_id, "remote_channel"])
-    await flow.finish({"channel": channel})
-
-
 async def test_every_refusal_of_an_account_is_told(
-    house: HomeAssistant, aws: Emulator, entry_id: str
+    house: HomeAssistant, aws: Emulator, person: Frontend, entry_id: str
 ) -> None:
     """AWS says `unsupported_region` here where it does for an account: in an answer.
 
     A region that does not exist has no endpoint; here there is one for all regions.
     """
     account = aws.home_assistant
-    async with (
-        chromium_browser(browser()) as chromium,
-        frontend(chromium, house.url) as person,
-    ):
+    async with person.shown_if_it_fails():
         dialog = FlowDialog(person.page)
         refusals = Refusals(TRANSLATIONS["config"], dialog=dialog)
         await open_account_dialog(person)
@@ -228,34 +235,6 @@ async def test_every_refusal_of_an_account_is_told(
         assert refusals.unseen() == DEFECTS
 
 
-async def refuse_users(dialog: FlowDialog, refusals: Refusals, aws: Emulator) -> None:
-    """Try users whose token has expired, and who may do nothing."""
-    await aws.act(
-        "add_user",
-        name="temporary",
-        access_key_id="ASIATEMPORARY0000000",
-        secret_access_key="temporary-secret",
-        session_token="temporary-token",
-        token_expires=1,
-    )
-    await dialog.type("access_key_id", "ASIATEMPORARY0000000")
-    await dialog.type("secret_access_key", "temporary-secret")
-    await dialog.type("session_token", "temporary-token")
-    await refusals.submit("expired_token")
-    await aws.act(
-        "add_user",
-        name="poor",
-        access_key_id="AKIAPOOR000000000000",
-        secret_access_key="poor-secret",
-        policies=[],
-    )
-    await dialog.type("access_key_id", "AKIAPOOR000000000000")
-    await dialog.type("secret_access_key", "poor-secret")
-    await dialog.type("session_token", "")
-    await refusals.submit("not_authorized")
-    await dialog.says("kinesisvideo:ListSignalingChannels").first.wait_for()
-
-
 async def open_reconfiguration(person: Frontend) -> None:
     """Ask for other keys of the account, by its menu."""
     page = person.page
@@ -268,6 +247,7 @@ async def open_reconfiguration(person: Frontend) -> None:
 async def test_every_refusal_of_a_shared_camera_is_told(
     house: HomeAssistant,
     aws: Emulator,
+    person: Frontend,
     entry_id: str,
     channels: None,
     camera: RtspCamera,
@@ -277,16 +257,13 @@ async def test_every_refusal_of_a_shared_camera_is_told(
         await add_camera(
             house.client, name=name, stream_url=camera.url, still_url=stills.url
         )
-    async with (
-        chromium_browser(browser()) as chromium,
-        frontend(chromium, house.url) as person,
-    ):
+    async with person.shown_if_it_fails():
         dialog = FlowDialog(person.page)
         refusals = Refusals(
             TRANSLATIONS["config_subentries"]["shared_camera"], dialog=dialog
         )
         await open_subentry_dialog(person, "Share a camera")
-        await refuse_cameras(house, aws, entry_id, refusals)
+        await refuse_cameras(house.client, aws, entry_id, refusals)
         await dialog.choose_first("Garden")
         await refuse_channels(aws, refusals, in_use="cabin")
 
@@ -295,65 +272,24 @@ async def test_every_refusal_of_a_shared_camera_is_told(
         await share_camera(house.client, entry_id=entry_id, camera="camera.garden")
         await refusals.submit("already_configured", "abort")
         await dialog.close()
-        await open_subentry_dialog(person, "Share a camera")
-        await dialog.choose_first("Garden")
-        await refuse_unloaded(house, entry_id, refusals)
-        assert refusals.unseen() == DEFECTS | FOR_ALEXA
+        await change(person, "Change shared camera", "Front door")
+        await dialog.submit()
+        await dialog.says("Front door and Alexa").wait_for()
+        await refuse_fields_for_alexa(house.client, refusals, taken="Garden")
+        await refuse_unloaded(house.client, entry_id, refusals)
+        assert refusals.unseen() == DEFECTS
 
 
-async def refuse_cameras(
-    house: HomeAssistant, aws: Emulator, entry_id: str, refusals: Refusals
-) -> None:
-    """Choose what is no camera to share, some of which only came or went just now."""
-    await aws.act("create_channel", name="barn", message_ttl=60)
-    await view_by_rest(house, entry_id, "barn")
-    await house.client.wait_for_state("camera.barn", "idle")
-    await refusals.dialog.choose_first("barn")
-    await refusals.submit("own_camera")
-    await refusals.dialog.choose_first("Front door")
-    await refusals.submit("camera_already_shared")
-    await refusals.dialog.choose_first("Shed")
-    entities = await house.client.command("config/entity_registry/list")
-    (shed,) = (one for one in entities if one["entity_id"] == "camera.shed")
-    await house.client.delete(
-        f"/api/config/config_entries/entry/{shed['config_entry_id']}"
-    )
-    await refusals.submit("camera_not_found")
+async def change(person: Frontend, label: str, title: str) -> None:
+    """Ask for other settings of something that is set up, by its cog wheel."""
+    await person.open(INTEGRATION_PAGE)
+    await row_of(person, title).get_by_role("button", name=label).click()
+    await FlowDialog(person.page).says("Signaling channel").first.wait_for()
 
 
-async def refuse_channels(aws: Emulator, refusals: Refusals, *, in_use: str) -> None:
-    """Choose channels that cannot be used, then a good one while AWS refuses it."""
-    for choice, key in (
-        ("not a channel", "invalid_channel"),
-        ("nowhere", "channel_not_found"),
-        (ELSEWHERE, "wrong_region"),
-        (in_use, "channel_in_use"),
-        ("stored", "media_storage_enabled"),
-    ):
-        await refusals.dialog.choose("Signaling channel", choice)
-        await refusals.submit(key)
-    await refusals.dialog.choose("Signaling channel", "orchard")
-    await refusals.submit_unheard(aws, operation="DescribeSignalingChannel")
-    # A channel that is not found when it is looked for has a text of its own.
-    await refusals.submit_with(
-        aws, "resource_not_found", operation="DescribeMediaStorageConfiguration"
-    )
-    for key in sorted(refusals.unseen() & set(CODES)):
-        await refusals.submit_with(aws, key, operation="DescribeSignalingChannel")
-
-
-async def refuse_unloaded(
-    house: HomeAssistant, entry_id: str, refusals: Refusals
-) -> None:
-    """Switch the account off while a form of it is open."""
-    await house.client.command(
-        "config_entries/disable", entry_id=entry_id, disabled_by="user"
-    )
-    await refusals.submit("entry_not_loaded", "abort")
-    await house.client.command(
-        "config_entries/disable", entry_id=entry_id, disabled_by=None
-    )
-    await house.client.wait_for_entry(entry_id)
+def row_of(person: Frontend, title: str) -> Locator:
+    """Return the place on the integration's page of something that is set up."""
+    return person.page.locator("ha-config-sub-entry-row").filter(has_text=title).first
 
 
 async def open_subentry_dialog(person: Frontend, button: str) -> None:
@@ -363,19 +299,61 @@ async def open_subentry_dialog(person: Frontend, button: str) -> None:
 
 
 async def test_every_refusal_of_a_remote_channel_is_told(
-    house: HomeAssistant, aws: Emulator, entry_id: str, channels: None
+    house: HomeAssistant,
+    aws: Emulator,
+    person: Frontend,
+    entry_id: str,
+    channels: None,
 ) -> None:
-    async with (
-        chromium_browser(browser()) as chromium,
-        frontend(chromium, house.url) as person,
-    ):
+    async with person.shown_if_it_fails():
         dialog = FlowDialog(person.page)
         refusals = Refusals(
             TRANSLATIONS["config_subentries"]["remote_channel"], dialog=dialog
         )
         await open_subentry_dialog(person, "View a remote channel")
         await refuse_channels(aws, refusals, in_use="ha-front-door")
-        await refuse_unloaded(house, entry_id, refusals)
+        await refuse_unloaded(house.client, entry_id, refusals)
+        await dialog.close()
+        await change(person, "Change remote channel", "cabin")
+        await dialog.choose("Signaling channel", "orchard")
+        await dialog.submit()
+        await dialog.says("successful").wait_for()
+        await dialog.close()
+        await row_of(person, "orchard").wait_for()
         # A channel that is viewed already is refused as one that is in use, unless two
         # forms are sent at the same moment.
         assert refusals.unseen() == DEFECTS | {"already_configured"}
+
+
+async def test_new_keys_are_asked_for_and_taken(
+    house: HomeAssistant, aws: Emulator, person: Frontend, entry_id: str
+) -> None:
+    keys = await rotate_keys(aws)
+    await aws.act(
+        "faults",
+        kind="error",
+        operation="GetCallerIdentity",
+        count=1,
+        status=403,
+        code="InvalidClientTokenId",
+        message="The security token included in the request is invalid.",
+    )
+    await house.client.post(f"/api/config/config_entries/entry/{entry_id}/reload")
+    async with person.shown_if_it_fails():
+        dialog = FlowDialog(person.page)
+        await person.open("/config/integrations/dashboard")
+        card = person.page.locator("ha-config-flow-card").first
+        await card.get_by_role("button", name="Reconfigure").click()
+        await dialog.says("AWS does not accept the stored keys any more").wait_for()
+        await dialog.type("access_key_id", keys.access_key_id)
+        await dialog.type("secret_access_key", "wrong")
+        await dialog.submit()
+        await dialog.says("AWS does not know this access key ID").wait_for()
+        await person.screenshot("flow-reauth-wrong-secret")
+        await dialog.type("secret_access_key", keys.secret_access_key)
+        await dialog.submit()
+        await dialog.says("successful").wait_for()
+        await dialog.close()
+        await card.wait_for(state="detached")
+    await house.client.wait_for_entry(entry_id)
+    house.log.assert_without([keys.secret_access_key])

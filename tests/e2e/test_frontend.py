@@ -232,15 +232,15 @@ async def test_a_browser_closed_before_the_answer_leaves_no_session(
         channel = (await aws.state())["channels"]["cabin"]
         return set(channel["viewers"])
 
-    async def until(condition: bool) -> None:
+    async def until(condition: bool, *, timeout: float = 8) -> None:
         """Wait until somebody or nobody views the channel, which tells nobody."""
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(timeout):
             while bool(await viewers()) != condition:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
 
     await until(False)
     async with frontend(chromium, house.url) as viewer:
         await viewer.open_more_info(CAMERA)
-        await until(True)
+        await until(True, timeout=30)
     # A view that nobody left would end after twelve seconds only.
     await until(False)

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 import io
-from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -11,6 +10,7 @@ from PIL import Image
 import pytest
 import pytest_asyncio
 
+from .harness import core_alexa
 from .harness.camera import RtspCamera
 from .harness.coturn import Coturn
 from .harness.echo import Echo
@@ -115,10 +115,13 @@ async def quiet(house: HomeAssistant) -> AsyncIterator[None]:
 
 async def assert_sees(viewer: FrontendViewer, camera: RtspCamera) -> None:
     """Hold that a viewer decodes the camera's pictures, one after the other."""
-    await viewer.wait_frames(FRAMES)
+    await viewer.wait_frames(FRAMES, timeout=30)
     readings = viewer.readings
     assert {reading.camera for reading in readings if reading} == {camera.number}
-    assert_moving([reading.number if reading else None for reading in readings])
+    # A busy machine leaves pictures out before it comes late.
+    assert_moving(
+        [reading.number if reading else None for reading in readings], longest_step=25
+    )
 
 
 async def test_the_frontends_commands_give_the_cameras_pictures(
@@ -143,7 +146,8 @@ async def test_ten_viewers_at_once_stay_within_the_quotas(
         for _ in range(10):
             viewers.create_task(view(house))
     state = await aws.state()
-    assert len(master.offers) == 10
+    # One that is answered late is made once more.
+    assert len({offer.sender_client_id for offer in master.offers}) == 10
     assert not state["errors"]
     made = {
         name: count - before.get(name, 0)
@@ -194,50 +198,22 @@ async def test_its_still_is_the_cameras(
 async def test_cores_alexa_shows_the_camera(
     house: HomeAssistant, master: RemoteMaster, camera: RtspCamera
 ) -> None:
+    found = await core_alexa.discover(house)
+    assert "Alexa.RTCSessionController" in found[CAMERA]
+
     session_id = uuid4().hex
     async with Echo(frames=25) as echo:
-        offered = {"format": "SDP", "value": echo.offer}
         async with asyncio.timeout(5):
-            answered = await directive(
-                house,
-                "InitiateSessionWithOffer",
-                {"sessionId": session_id, "offer": offered},
+            answer = await core_alexa.view(
+                house, CAMERA, session_id=session_id, offer=echo.offer
             )
-        assert answered["header"]["name"] == "AnswerGeneratedForSession", answered
         (offer,) = master.offers
         assert offer.sdp == echo.offer
-        await echo.apply(answered["payload"]["answer"]["value"])
+        await echo.apply(answer)
         assert_pictures(await echo.frames(), camera=camera.number)
-        await directive(house, "SessionDisconnected", {"sessionId": session_id})
+        await core_alexa.leave(house, CAMERA, session_id=session_id)
         await echo.hang_up()
     await master.wait_viewers(0)
-
-
-async def directive(
-    house: HomeAssistant, name: str, payload: dict[str, object]
-) -> dict[str, Any]:
-    """Send a directive to core's own Alexa skill and return its event."""
-    answer = await house.client.post(
-        "/api/alexa/smart_home",
-        {
-            "directive": {
-                "header": {
-                    "namespace": "Alexa.RTCSessionController",
-                    "name": name,
-                    "payloadVersion": "3",
-                    "messageId": uuid4().hex,
-                    "correlationToken": "token",
-                },
-                "endpoint": {
-                    "endpointId": CAMERA.replace(".", "#"),
-                    "scope": {"type": "BearerToken", "token": "token"},
-                },
-                "payload": payload,
-            }
-        },
-    )
-    event: dict[str, Any] = answer["event"]
-    return event
 
 
 async def test_a_camera_that_is_away_is_named_as_the_reason_and_may_come_back(
@@ -250,7 +226,7 @@ async def test_a_camera_that_is_away_is_named_as_the_reason_and_may_come_back(
             "camera/webrtc/offer", entity_id=CAMERA, offer=offer
         ) as events:
             assert (await events.get())["type"] == "session"
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 error = await events.get()
     assert error == {
         "type": "error",

@@ -11,7 +11,7 @@ from .harness.camera import RtspCamera
 from .harness.echo import Echo
 from .harness.emulator import Emulator
 from .harness.home_assistant import HomeAssistant
-from .harness.pictures import assert_pictures
+from .harness.pictures import assert_goes_on, assert_pictures
 from .harness.scenario import SharedCamera, add_camera, share_a_camera, share_camera
 
 
@@ -70,15 +70,15 @@ async def test_another_camera_comes_and_goes_without_disturbing_the_first(
         frames = await echo.frames()
         await echo.hang_up()
 
-    assert_pictures(frames, camera=camera.number)
+    assert_goes_on(frames, camera=camera.number)
+    left = await emulator.only_channel()
     state = await emulator.state()
     assert state["calls"]["ConnectAsMaster"] == connects + 1
-    (left,) = state["channels"].values()
     assert left["tags"]["kinesis_webrtc:camera_name"] == "Front door"
     await home.client.wait_for_state(shared.viewers, "0")
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 async def test_a_camera_whose_sharing_is_off_answers_nobody(
     home: HomeAssistant, shared: SharedCamera, alexa: AlexaLambda, camera: RtspCamera
 ) -> None:
@@ -108,14 +108,20 @@ async def test_a_lost_connection_costs_no_picture(
         await echo.apply(answer)
         await echo.first_frame_ms()
 
+        before = await home.client.state(shared.connected)
         await emulator.act("connections", channel=channel["ChannelARN"], action="cut")
-        await home.client.wait_for_state(shared.connected, "off")
-        await home.client.wait_for_state(shared.connected, "on")
+        # It may be back before anybody has seen it gone.
+        await home.client.wait_for_state(
+            shared.connected,
+            lambda state: (
+                state["state"] == "on"
+                and state["last_changed"] > before["last_changed"]
+            ),
+        )
         await view(alexa, camera)
         frames = await echo.frames()
         await echo.hang_up()
-    # The second viewer's start and decoding take the processor from the first for a while.
-    assert_pictures(frames, camera=camera.number, longest_step=25)
+    assert_goes_on(frames, camera=camera.number)
     await home.client.wait_for_state(shared.viewers, "0")
 
 

@@ -48,7 +48,7 @@ async def test_an_h265_camera_is_transcoded(
         async with watched(
             home.client, entry_id=shared.entry_id, camera=entity_id
         ) as viewer:
-            await viewer.wait_frames(15)
+            await viewer.wait_frames(15, timeout=30)
             readings = viewer.readings
             frames = list(viewer.frames)
     assert {(frame.width, frame.height) for frame in frames} == {(960, 540)}
@@ -67,6 +67,6 @@ async def test_a_camera_of_stills_is_seen(
         async with watched(
             home.client, entry_id=shared.entry_id, camera=entity_id
         ) as viewer:
-            await viewer.wait_frames(1)
+            await viewer.wait_frames(1, timeout=30)
             readings = viewer.readings
     assert readings[0] == stills.reading

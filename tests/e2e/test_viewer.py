@@ -42,7 +42,7 @@ async def test_a_browser_sees_the_camera(
     await page.evaluate(
         "options => startViewer(options)", await viewer_options(emulator)
     )
-    await page.wait_for_function("video.videoWidth > 0", timeout=15_000)
+    await page.wait_for_function("video.videoWidth > 0", timeout=30_000)
     pictures = await take_pictures(page, 20)
     report = await page.evaluate("viewerReport()")
 
@@ -71,7 +71,7 @@ async def test_the_master_trickles_to_a_browser(
     options = {**await viewer_options(emulator), "connectAfter": "typ relay"}
     await page.evaluate("options => startViewer(options)", options)
     # Those beyond the host's come one by one, after an answer that waited for none.
-    await page.wait_for_function("video.videoWidth > 0", timeout=15_000)
+    await page.wait_for_function("video.videoWidth > 0", timeout=30_000)
     report = await page.evaluate("viewerReport()")
     assert "typ relay" not in report["answer"]
     assert report["errors"] == []

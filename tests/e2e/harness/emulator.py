@@ -1,5 +1,6 @@
 """The emulated AWS region as a process, and what its clients need to find it."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 import json
 from pathlib import Path
@@ -186,8 +187,15 @@ class Emulator(Process):
             return await response.json()
 
     async def only_channel(self) -> dict[str, Any]:
-        """Return the description of the region's only channel."""
-        (channel,) = (await self.state())["channels"].values()
+        """Return the description of the region's only channel.
+
+        Others that were given up may still be there for a while: nothing tells when
+        they are deleted.
+        """
+        async with asyncio.timeout(20):
+            while len(channels := (await self.state())["channels"]) > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        (channel,) = channels.values()
         description: dict[str, Any] = channel
         return description
 

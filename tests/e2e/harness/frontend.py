@@ -125,6 +125,15 @@ class Frontend:
         passed: float = await self.page.evaluate("view.shown - view.offered")
         return passed
 
+    @asynccontextmanager
+    async def shown_if_it_fails(self) -> AsyncIterator[None]:
+        """Keep what the browser shows when something in here fails."""
+        try:
+            yield
+        except Exception:
+            await self.screenshot("failure")
+            raise
+
     async def screenshot(self, name: str) -> None:
         """Keep what the browser shows."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
@@ -148,11 +157,8 @@ async def frontend(
         page = await context.new_page()
         await log_in(page, url)
         person = Frontend(page, url)
-        try:
+        async with person.shown_if_it_fails():
             yield person
-        except Exception:
-            await person.screenshot("failure")
-            raise
     finally:
         await context.close()
 
@@ -175,6 +181,10 @@ class FlowDialog:
     async def choose_first(self, choice: str) -> None:
         """Do the same with the form's first dropdown, whatever it shows."""
         await self._pick(self._dropdowns.first, choice)
+
+    async def choose_last(self, choice: str) -> None:
+        """Do the same with the form's last dropdown."""
+        await self._pick(self._dropdowns.last, choice)
 
     @property
     def _dropdowns(self) -> Locator:

@@ -117,6 +117,7 @@ class HomeAssistant(Process):
         self.client: HomeAssistantClient
         self._session: aiohttp.ClientSession | None = None
         self._integration = integration
+        self._provoked: set[int] = set()
         command: list[str | Path] = [
             python,
             "-m",
@@ -139,8 +140,12 @@ class HomeAssistant(Process):
 
     @property
     def log(self) -> HomeAssistantLog:
-        """Return what it has logged so far."""
-        return HomeAssistantLog.parse(self.lines)
+        """Return what it has logged so far, but for what a test has provoked."""
+        return HomeAssistantLog.parse(self.lines, leave_out=self._provoked)
+
+    def excuse(self, pattern: str) -> None:
+        """Have the log leave out what was logged so far and matches the expression."""
+        self._provoked |= HomeAssistantLog.parse(self.lines).find(pattern)
 
     @override
     async def start(self) -> None:

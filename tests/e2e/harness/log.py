@@ -1,6 +1,6 @@
 """What Home Assistant logged, and what it must not have logged."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 import re
 from typing import Self
@@ -29,8 +29,8 @@ class HomeAssistantLog:
         self.records = records
 
     @classmethod
-    def parse(cls, lines: Iterable[str]) -> Self:
-        """Read records out of the process's lines."""
+    def parse(cls, lines: Iterable[str], *, leave_out: Container[int] = ()) -> Self:
+        """Read records out of the process's lines, without those of some numbers."""
         records: list[LogRecord] = []
         for line in lines:
             if match := _RECORD.match(line):
@@ -42,7 +42,17 @@ class HomeAssistantLog:
                 records.append(
                     LogRecord(last.level, last.logger, f"{last.text}\n{line}")
                 )
-        return cls(records)
+        return cls(
+            [record for number, record in enumerate(records) if number not in leave_out]
+        )
+
+    def find(self, pattern: str) -> set[int]:
+        """Return the numbers of the records whose text matches an expression."""
+        return {
+            number
+            for number, record in enumerate(self.records)
+            if re.search(pattern, record.text)
+        }
 
     @property
     def text(self) -> str:

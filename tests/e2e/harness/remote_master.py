@@ -97,10 +97,11 @@ class RemoteMaster:
 
     async def disconnect(self) -> None:
         """Leave the channel; the views go on."""
-        for task in (self._running, *self._tasks):
+        tasks = [self._running, *self._tasks]
+        for task in tasks:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        # A candidate for a viewer who has just left cannot be sent any more.
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def wait_viewers(self, count: int) -> None:
         """Wait until so many viewers are connected."""
