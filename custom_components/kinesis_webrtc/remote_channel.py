@@ -38,7 +38,7 @@ _LOGGER = logging.getLogger(__name__)
 # period is for those that are on their way to AWS longer than others:
 # https://docs.aws.amazon.com/kinesisvideostreams-webrtc-dg/latest/devguide/kvswebrtc-limits.html
 _CONNECTS: Final = 3
-_CONNECTS_PERIOD: Final = 1.2
+_CONNECTS_PERIOD: Final = 1.5
 # With these nobody views anything; without TURN servers alone, most still do.
 _FATAL: Final = (
     CannotConnectError,
