@@ -8,9 +8,9 @@ import pytest
 
 from custom_components.kinesis_webrtc.peer.fanout import Fanout
 from custom_components.kinesis_webrtc.peer.h264 import AccessUnit
+from custom_components.kinesis_webrtc.peer.media_stream import NEVER
 from custom_components.kinesis_webrtc.peer.packets import Layout
 from custom_components.kinesis_webrtc.peer.ring import Frame
-from custom_components.kinesis_webrtc.peer.rtp_stream import NEVER
 
 LAYOUT = Layout(99, b"", None, 16)
 
@@ -62,7 +62,7 @@ def test_thread_comes_and_goes_with_the_viewers(fanout: Fanout) -> None:
     fanout.remove(first)
     fanout.remove(first)
     fanout.remove(second)
-    assert fanout.viewers == 0
+    assert fanout.streams == 0
     for thread in threads():
         thread.join(5)
     third = Stream()
@@ -126,6 +126,6 @@ def test_viewer_that_fails_is_left_out(
     assert broken.steps == 1
     assert broken.failed
     assert not sound.failed
-    assert fanout.viewers == 1
+    assert fanout.streams == 1
     assert "LookupError" in caplog.text
     assert "secret" not in caplog.text

@@ -73,19 +73,18 @@ async def test_viewers_are_served_by_aiortc_itself_where_it_is_not_known(
         await second.accept(await master.answer("second", await second.offer(), []))
         await second.wait_frames(20)
         await first.wait_frames(40)
-        assert master.feed.fanout.viewers == 0
+        assert master.feed.fanout.streams == 0
         assert master.feed.opened == 1
     assert len(recorder.all(KeyFrameSent)) == 2
     assert caplog.text.count("is not known") == 1
 
 
-async def test_session_is_shared_once_only(master: MasterPeer) -> None:
+async def test_streams_of_a_viewer_take_turns_with_one_session(
+    master: MasterPeer,
+) -> None:
     async with EchoPeer() as echo:
         await echo.accept(await master.answer("echo", await echo.offer(), []))
         await echo.wait_frames(1)
-        dtls = master._sessions["echo"]._dtls
-        stream = master._sessions["echo"]._stream
-        assert dtls is not None
-        assert stream is not None
-        with pytest.raises(TypeError):
-            takeover.share_session(dtls, stream._lock)
+        audio, video = master._sessions["echo"]._streams
+        assert audio._session is not None
+        assert audio._session is video._session

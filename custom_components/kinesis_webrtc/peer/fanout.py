@@ -5,9 +5,9 @@ import threading
 import time
 
 from . import takeover
+from .media_stream import NEVER, MediaStream
 from .packets import BURST, Assembly, Layout
 from .ring import Frame
-from .rtp_stream import NEVER, RtpStream
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -23,19 +23,19 @@ class Fanout:
     def __init__(self) -> None:
         """Prepare; nothing runs before the first viewer."""
         self._changed = threading.Condition()
-        self._streams: tuple[RtpStream, ...] = ()
+        self._streams: tuple[MediaStream, ...] = ()
         self._thread: threading.Thread | None = None
         self._is_running = False
         self._is_fresh = False
         self._assemblies: dict[tuple[int, Layout], Assembly] = {}
 
     @property
-    def viewers(self) -> int:
-        """How many viewers are sent to."""
+    def streams(self) -> int:
+        """How many streams are sent."""
         return len(self._streams)
 
-    def add(self, stream: RtpStream) -> None:
-        """Send to one more viewer."""
+    def add(self, stream: MediaStream) -> None:
+        """Send one more stream."""
         with self._changed:
             self._streams = (*self._streams, stream)
             self._is_fresh = True
@@ -48,8 +48,8 @@ class Fanout:
             )
             self._thread.start()
 
-    def remove(self, stream: RtpStream) -> None:
-        """Send no more to a viewer; it is no error when it was not sent to."""
+    def remove(self, stream: MediaStream) -> None:
+        """Send a stream no more; it is no error when it was not sent."""
         with self._changed:
             self._streams = tuple(each for each in self._streams if each is not stream)
             self._is_fresh = True

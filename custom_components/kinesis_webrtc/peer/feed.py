@@ -13,12 +13,18 @@ import logging
 import threading
 import time
 
+from aiortc.rtcrtpsender import RTCRtpSender
+
 from .events import EndReason
 from .fanout import Fanout
 from .h264 import AccessUnit
 from .limits import Limits
+from .media import Media
+from .media_stream import MediaStream
 from .reader import Outcome, StreamFormat, StreamReader, Timeline
 from .ring import Cursor, Ring
+from .rtp_stream import RtpStream
+from .silence import SilenceStream
 from .source import CAMERA_OFF, MediaSource, SourceError, Stills, StreamUrl
 from .stills_reader import StillsReader
 
@@ -140,6 +146,33 @@ class CameraFeed:
             return
         loop = asyncio.get_running_loop()
         self._lingering = loop.call_later(self._limits.linger, self._stop)
+
+    def send(
+        self,
+        sender: RTCRtpSender,
+        media: Media,
+        *,
+        on_key_frame: Callable[[], None],
+        on_failure: Callable[[], None],
+    ) -> MediaStream:
+        """Send to a viewer in the place of a sender, once there is a connection.
+
+        The callbacks are called in the event loop: `on_key_frame` once a key picture
+        has been sent, `on_failure` when there will be no more.
+        """
+        if media.kind != "video":
+            return SilenceStream(
+                sender=sender, media=media, fanout=self.fanout, on_failure=on_failure
+            )
+        return RtpStream(
+            sender=sender,
+            media=media,
+            ring=self.ring,
+            fanout=self.fanout,
+            limits=self._limits,
+            on_key_frame=on_key_frame,
+            on_failure=on_failure,
+        )
 
     def listen(self, subscription: Subscription) -> None:
         """Wake a subscription at each picture from now on."""

@@ -1,29 +1,27 @@
 """One viewer's stream of RTP packets out of the ring that all share."""
 
-import asyncio
 from collections.abc import Callable
 import contextlib
 from dataclasses import replace
-import logging
-import secrets
-import threading
 import time
-from typing import Protocol
+from typing import override
 
-from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpsender import RTCRtpSender
 
-from . import internals, takeover
+from . import takeover
 from .history import History, Sent
 from .limits import Limits
 from .media import Media
-from .packets import BURST, Assembly, Batch, Layout, fill
+from .media_stream import (
+    NEVER,
+    Assemble,
+    Dispatcher,
+    MediaStream,
+    abs_send_time,
+    draw_sequence_number,
+)
+from .packets import BURST, Assembly, Batch
 from .ring import Cursor, Frame, Ring
-from .udp import Outlet
-
-_LOGGER = logging.getLogger(__name__)
-
-NEVER = float("inf")
 
 _CLOCK_RATE = 90_000
 # Pictures that have waited, as those that a joining viewer gets first, are sent at this
@@ -41,24 +39,8 @@ _RETRY = 0.005
 _KEY_FRAME_STEP = 900
 
 
-class Dispatcher(Protocol):
-    """What calls `step` whenever there is something to do."""
-
-    def add(self, stream: RtpStream, /) -> None:
-        """Begin with a stream."""
-
-    def remove(self, stream: RtpStream, /) -> None:
-        """Have done with a stream."""
-
-    def wake(self) -> None:
-        """Look at all streams, earlier than they have said."""
-
-
-class RtpStream:
-    """Sends a feed's pictures to one viewer; a `takeover.Medium`.
-
-    `step` is for the fan-out's thread, all else for the event loop.
-    """
+class RtpStream(MediaStream):
+    """Sends a feed's pictures to one viewer."""
 
     def __init__(
         self,
@@ -71,30 +53,19 @@ class RtpStream:
         on_key_frame: Callable[[], None],
         on_failure: Callable[[], None],
     ) -> None:
-        """Send in a sender's place, once there is a connection.
+        """Begin with the group of pictures in flight once there is a connection.
 
         The callbacks are called in the event loop: `on_key_frame` once a key picture
         has been sent, `on_failure` when there will be no more.
         """
-        self._sender = sender
-        self._media = media
+        super().__init__(
+            sender=sender, media=media, fanout=fanout, on_failure=on_failure
+        )
         self._ring = ring
         self._limits = limits
-        self._fanout = fanout
-        self._on_failure = on_failure
         self._on_key_frame: Callable[[], None] | None = on_key_frame
-        self._loop = asyncio.get_running_loop()
-        self._lock = threading.Lock()
         self._cursor = Cursor(ring, limits.backlog)
-        self._is_closed = False
-        self._session: takeover.SharedSession | None = None
-        self._outlet: Outlet | None = None
-        self._layout: Layout | None = None
-        self._rtx_layout: Layout | None = None
-        self._identity = takeover.Identity(0, 0, None)
-        self._sequence_number = _draw_sequence_number()
-        self._rtx_sequence_number = _draw_sequence_number()
-        self._origin = secrets.randbits(32)
+        self._rtx_sequence_number = draw_sequence_number()
         self._history = History()
         self._sent = Sent(0, 0, 0)
         self._frame: Frame | None = None
@@ -106,51 +77,13 @@ class RtpStream:
         self._last_timestamp = 0
         self._rewound: tuple[int, int] | None = None
         self._key_at = float("-inf")
-        self._traffic = [0, 0]
-        takeover.take_over(sender, self)
 
     @property
     def dropped(self) -> int:
         """How many pictures this viewer was too slow for."""
         return self._cursor.dropped
 
-    def start(self, payload_type: int) -> None:
-        """Begin with the group of pictures in flight."""
-        if self._is_closed:
-            return
-        transport: RTCDtlsTransport = self._sender.transport
-        self._session = takeover.share_session(transport, self._lock)
-        takeover.count_traffic(transport, self._take_traffic)
-        self._identity = takeover.identity(self._sender)
-        self._layout = Layout.create(
-            payload_type=payload_type,
-            extensions=self._media.extensions,
-            mid=self._media.mid,
-            trailer=self._session.find_trailer(
-                self._identity.ssrc, self._sequence_number
-            ),
-        )
-        if (rtx := self._identity.rtx_payload_type) is not None:
-            self._rtx_layout = replace(self._layout, payload_type=rtx)
-        self._outlet = Outlet(internals.ice_connection(transport), self._loop)
-        self._fanout.add(self)
-
-    def stop(self) -> None:
-        """Send no more; may be called more than once."""
-        with self._lock:
-            if self._is_closed:
-                return
-            self._is_closed = True
-            self._frame = self._assembly = None
-            if self._outlet is not None:
-                self._outlet.close()
-        self._fanout.remove(self)
-
-    def fail(self) -> None:
-        """Tell that this viewer cannot be sent to any more; for any thread."""
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._on_failure)
-
+    @override
     def request_key_frame(self) -> None:
         """Go back to the latest key picture, unless one has just been sent."""
         now = time.monotonic()
@@ -172,6 +105,7 @@ class RtpStream:
             self._due = 0.0
         self._fanout.wake()
 
+    @override
     def find(self, sequence_number: int) -> bytes | None:
         """Return a packet that the viewer has lost, in the form that it takes."""
         with self._lock:
@@ -185,13 +119,14 @@ class RtpStream:
             payload = frame.payloads[number]
             layout, ssrc = self._layout, self._identity.ssrc
             time_sent = sent.times[number // BURST]
-            if self._rtx_layout is not None:
+            if (rtx := self._identity.rtx_payload_type) is not None:
                 # RFC 4588 section 4.
                 payload = sequence_number.to_bytes(2) + payload
-                layout, ssrc = self._rtx_layout, self._identity.rtx_ssrc
+                layout = replace(layout, payload_type=rtx)
+                ssrc = self._identity.rtx_ssrc
                 self._rtx_sequence_number = (self._rtx_sequence_number + 1) & 0xFFFF
                 sequence_number = self._rtx_sequence_number
-                time_sent = _send_time()
+                time_sent = abs_send_time()
             return layout.build(
                 payload,
                 marker=number == len(frame.payloads) - 1,
@@ -201,16 +136,14 @@ class RtpStream:
                 send_time=time_sent,
             )
 
+    @override
     def step(
         self,
         now: float,
         scratch: takeover.Scratch,
-        assemble: Callable[[Frame, Layout], Assembly],
+        assemble: Assemble,
     ) -> float:
-        """Send what is due, and return when there will be more; NEVER: no matter when.
-
-        Not more than one batch leaves at a time.
-        """
+        """Send the next batch of a picture."""
         with self._lock:
             if self._is_closed:
                 return NEVER
@@ -232,7 +165,7 @@ class RtpStream:
                 return self._finish()
             return self._due
 
-    def _begin(self, now: float, assemble: Callable[[Frame, Layout], Assembly]) -> bool:
+    def _begin(self, now: float, assemble: Assemble) -> bool:
         assert self._layout is not None
         frame = self._cursor.take()
         # A picture without a payload has nothing that could be sent.
@@ -261,51 +194,24 @@ class RtpStream:
         return True
 
     def _send(self, batch: Batch, scratch: takeover.Scratch) -> bool:
-        assert self._session is not None
-        assert self._layout is not None
-        assert self._outlet is not None
-        sent = self._sent
+        frame, sent = self._frame, self._sent
+        assert frame is not None
         if len(sent.times) == self._batch:
-            sent.times.append(_send_time())
-        fill(
-            scratch.data,
+            sent.times.append(abs_send_time())
+        self._done = self._transmit(
             batch,
-            sequence_number=self._sequence_number - self._done,
+            scratch,
             timestamp=sent.timestamp,
-            ssrc=self._identity.ssrc,
             send_time=sent.times[self._batch],
-            send_time_at=self._layout.send_time_at,
+            begin=self._done,
+            frame_ntp=frame.ntp,
+            # The camera's own, also where the picture is shown once more.
+            frame_timestamp=frame.unit.timestamp,
         )
-        scratch.protect(self._session, batch.spans)
-        done = self._outlet.send(scratch.view, batch.runs, self._done)
-        self._account(batch, self._done, done)
-        self._sequence_number += done - self._done
-        self._done = done
-        if done < len(batch.spans):
+        if self._done < len(batch.spans):
             return False
         self._done = 0
         return True
-
-    def _account(self, batch: Batch, begin: int, end: int) -> None:
-        frame = self._frame
-        assert frame is not None
-        assert self._layout is not None
-        octets = batch.octets
-        if end - begin < len(batch.spans):
-            header = self._layout.header_size
-            octets = sum(size - header for _, size in batch.spans[begin:end])
-        packets = end - begin
-        takeover.report(
-            self._sender,
-            packets=packets,
-            octets=octets,
-            ntp=frame.ntp,
-            # The camera's own, also where the picture is shown once more.
-            timestamp=(self._origin + frame.unit.timestamp) & 0xFFFFFFFF,
-        )
-        size = self._layout.header_size + self._layout.trailer
-        self._traffic[0] += packets
-        self._traffic[1] += octets + packets * size
 
     def _finish(self) -> float:
         frame = self._frame
@@ -326,19 +232,3 @@ class RtpStream:
     def _pause(self, bits: int) -> float:
         rate = max(_PACING_RATE, _PACING_FACTOR * self._ring.bit_rate)
         return min(bits / rate, _LONGEST_PAUSE)
-
-    def _take_traffic(self) -> tuple[int, int]:
-        with self._lock:
-            packets, octets = self._traffic
-            self._traffic = [0, 0]
-        return packets, octets
-
-
-def _send_time() -> bytes:
-    """Return the time now as abs-send-time: seconds in 6.18 bits."""
-    return (int(time.time() * (1 << 18)) & 0xFFFFFF).to_bytes(3)
-
-
-def _draw_sequence_number() -> int:
-    # In the lower half, or a loss before the first roll-over breaks SRTP.
-    return secrets.randbelow(1 << 15)

@@ -30,8 +30,8 @@ from .events import (
 from .feed import CameraFeed
 from .gathering import Gathering
 from .limits import Limits
+from .media_stream import MediaStream
 from .offer import Media, Offer, OfferRefused, RefusalReason
-from .rtp_stream import RtpStream
 from .servers import Resolver, Servers
 from .silence import SilencePacker, SilenceTrack
 from .video import VideoTrack
@@ -80,7 +80,7 @@ class PeerSession:
         self._pc: RTCPeerConnection | None = None
         self._dtls: RTCDtlsTransport | None = None
         self._gathering: Gathering | None = None
-        self._stream: RtpStream | None = None
+        self._streams: list[MediaStream] = []
         self._answering: asyncio.Task[str] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -143,8 +143,8 @@ class PeerSession:
         if self._timer is not None:
             self._timer.cancel()
         self._subscription.close()
-        if self._stream is not None:
-            self._stream.stop()
+        for stream in self._streams:
+            stream.stop()
         was_answered = self._answered_ms is not None
         if self._answering is not None and not self._answering.done():
             self._answering.cancel()
@@ -220,16 +220,14 @@ class PeerSession:
             if real in media.codec.payload_types:
                 internals.set_payload_type(transceiver, renamed, real)
         transceiver.direction = "sendonly"
-        if media.kind == "video" and self._equipment.is_direct:
-            self._stream = RtpStream(
-                sender=transceiver.sender,
-                media=media,
-                ring=self._equipment.feed.ring,
-                fanout=self._equipment.feed.fanout,
-                limits=self._limits,
+        if self._equipment.is_direct:
+            stream = self._equipment.feed.send(
+                transceiver.sender,
+                media,
                 on_key_frame=self._key_frame_sent,
                 on_failure=functools.partial(self.end, EndReason.CONNECTION_FAILED),
             )
+            self._streams.append(stream)
         elif media.kind == "video":
             transceiver.sender.replaceTrack(
                 VideoTrack(self._subscription, self._key_frame_sent)

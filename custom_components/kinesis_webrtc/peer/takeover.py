@@ -179,20 +179,20 @@ class SharedSession:
     libsrtp's sessions are for one thread at a time, so both hold the lock.
     """
 
-    def __init__(self, session: pylibsrtp.Session, lock: threading.Lock) -> None:
+    def __init__(self, session: pylibsrtp.Session) -> None:
         """Stand in for a session."""
         self._session = session
-        self._lock = lock
+        self.lock = threading.Lock()
         self.context = session._srtp[0]
 
     def protect(self, packet: bytes) -> bytes:
         """Encrypt a packet of RTP."""
-        with self._lock:
+        with self.lock:
             return self._session.protect(packet)
 
     def protect_rtcp(self, packet: bytes) -> bytes:
         """Encrypt a packet of RTCP."""
-        with self._lock:
+        with self.lock:
             return self._session.protect_rtcp(packet)
 
     def find_trailer(self, ssrc: int, sequence_number: int) -> int:
@@ -205,13 +205,12 @@ class SharedSession:
         return len(self.protect(probe)) - len(probe)
 
 
-def share_session(transport: RTCDtlsTransport, lock: threading.Lock) -> SharedSession:
+def share_session(transport: RTCDtlsTransport) -> SharedSession:
     """Make the session of a connected transport one that others can use as well."""
-    session = transport._tx_srtp
+    session: pylibsrtp.Session | SharedSession = transport._tx_srtp
     if isinstance(session, SharedSession):
-        raise TypeError("The session is shared already")
-    shared = SharedSession(session, lock)
-    vars(transport)["_tx_srtp"] = shared
+        return session
+    shared = vars(transport)["_tx_srtp"] = SharedSession(session)
     return shared
 
 
@@ -242,16 +241,17 @@ class Scratch:
         self._length = ffi.new("int *")
 
     def protect(self, session: SharedSession, spans: Iterable[tuple[int, int]]) -> None:
-        """Encrypt packets, by where they begin and their size; the lock is held.
+        """Encrypt packets, by where they begin and their size.
 
         Raises pylibsrtp.Error.
         """
         protect, context = lib.srtp_protect, session.context
         base, length = self._base, self._length
-        for at, size in spans:
-            length[0] = size
-            if status := protect(context, base + at, length):
-                raise pylibsrtp.Error(f"libsrtp's status is {status}")
+        with session.lock:
+            for at, size in spans:
+                length[0] = size
+                if status := protect(context, base + at, length):
+                    raise pylibsrtp.Error(f"libsrtp's status is {status}")
 
 
 class Path(NamedTuple):
