@@ -21,7 +21,7 @@ from .coordinator import KinesisWebRTCConfigEntry
 from .entity import SharedCameraEntity, async_add_shared_camera_entities
 from .self_test_report import PASSED, AlexaRule, Stage
 from .session_log import ConnectionKind
-from .shared_camera import SharedCamera
+from .shared_camera import SharedCamera, VideoPath
 
 PARALLEL_UPDATES = 0
 # Of the bitrate alone, which is counted in memory; the others are told of changes.
@@ -48,6 +48,13 @@ SENSORS: Final = (
         entity_category=EntityCategory.DIAGNOSTIC,
         options=[str(kind) for kind in ConnectionKind],
         value=lambda camera: camera.sessions.connection,
+    ),
+    SharedCameraSensorDescription(
+        key="video",
+        device_class=SensorDeviceClass.ENUM,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        options=[str(path) for path in VideoPath],
+        value=lambda camera: camera.video,
     ),
     SharedCameraSensorDescription(
         key="self_test",

@@ -11,6 +11,7 @@ from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
 
 from .alexa_camera import AlexaCamera
+from .camera_issue import CameraIssue
 from .camera_source import CameraSource
 from .channel_master import ChannelMaster
 from .const import CONF_CAMERA, CONF_CHANNEL_ARN, CONF_SHARING, DOMAIN
@@ -22,6 +23,7 @@ from .peer import (
     Ended,
     EndOfCandidates,
     EndReason,
+    KeyFrameSent,
     MasterPeer,
     RefusalReason,
     SessionEvent,
@@ -39,6 +41,13 @@ class ViewerEventType(StrEnum):
 
     CONNECTED = "connected"
     ENDED = "ended"
+
+
+class VideoPath(StrEnum):
+    """What becomes of a camera's pictures on their way to the viewers."""
+
+    PASSED = "passed_through"
+    TRANSCODED = "transcoded"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +82,7 @@ class SharedCamera(SubentryRuntime):
         self._channel: ChannelMaster | None = None
         self._viewer_listeners: set[Callable[[ViewerEvent], None]] = set()
         self.sessions = SessionLog()
+        self._issue = CameraIssue(hass=hass, subentry=subentry)
         self._alexa = AlexaCamera(
             hass=hass,
             entry=entry,
@@ -126,6 +136,13 @@ class SharedCamera(SubentryRuntime):
     def feed(self) -> CameraFeed:
         """Return the camera's media, for what is known of it."""
         return self._peer.feed
+
+    @property
+    def video(self) -> VideoPath | None:
+        """Return what becomes of the camera's pictures, once there were any."""
+        if (known := self.feed.format) is None:
+            return None
+        return VideoPath.TRANSCODED if known.transcoded_from else VideoPath.PASSED
 
     @property
     def channel(self) -> ChannelMaster | None:
@@ -193,6 +210,7 @@ class SharedCamera(SubentryRuntime):
         await self._peer.shutdown()
         await self.home_viewers.async_stop()
         self.sessions.clear_connected()
+        self._issue.async_clear()
         self._async_changed()
 
     async def _async_stop_channel(self) -> None:
@@ -241,7 +259,11 @@ class SharedCamera(SubentryRuntime):
                     self._channel.async_send_candidate(event)
             case Connected(viewer_id=viewer_id):
                 self._async_viewer_event(ViewerEventType.CONNECTED, viewer_id)
-            case Ended(viewer_id=viewer_id, reason=reason):
+            case KeyFrameSent():
+                self._issue.async_clear()
+                self._async_changed()
+            case Ended(viewer_id=viewer_id, reason=reason, detail=detail):
+                self._issue.async_view_ended(reason, detail)
                 if is_home_viewer(viewer_id):
                     self.home_viewers.async_ended(event)
                 # What replaced the session belongs to the same viewer.
@@ -252,6 +274,7 @@ class SharedCamera(SubentryRuntime):
     @callback
     def _on_refused(self, viewer_id: str, reason: RefusalReason) -> None:
         """Tell of an offer that was not answered."""
+        self._issue.async_view_ended(reason)
         self.sessions.record_refusal(viewer_id, reason)
         self._async_viewer_event(ViewerEventType.ENDED, viewer_id, reason)
 

@@ -16,8 +16,10 @@ from custom_components.kinesis_webrtc.peer import (
     Connected,
     Ended,
     EndReason,
+    KeyFrameSent,
     Timings,
 )
+from custom_components.kinesis_webrtc.peer.reader import StreamFormat
 
 from .conftest import TRANSLATIONS, channel_arn
 from .masters import Master, Masters, async_share, patched_masters
@@ -128,3 +130,19 @@ def test_each_way_has_a_name() -> None:
         "reflexive",
         "relayed",
     }
+
+
+async def test_transcoding_is_shown(hass: HomeAssistant, master: Master) -> None:
+    assert state(hass, "sensor.front_door_video") == STATE_UNKNOWN
+
+    master.peer.feed.format = StreamFormat(
+        profile="42e01f", width=1920, height=1080, transcoded_from=None
+    )
+    master.on_event(KeyFrameSent(viewer_id="echo-1"))
+    assert state(hass, "sensor.front_door_video") == "passed_through"
+
+    master.peer.feed.format = StreamFormat(
+        profile="42e01f", width=1280, height=720, transcoded_from="hevc"
+    )
+    master.on_event(KeyFrameSent(viewer_id="echo-2"))
+    assert state(hass, "sensor.front_door_video") == "transcoded"

@@ -377,6 +377,7 @@ async def test_each_entity_belongs_to_the_cameras_device(
             "self_test",
             "session",
             "sharing",
+            "video",
             "viewers",
         )
     }
