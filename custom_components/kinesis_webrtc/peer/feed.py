@@ -24,7 +24,8 @@ from .media_stream import MediaStream
 from .reader import Outcome, StreamFormat, StreamReader, Timeline
 from .ring import Cursor, Ring
 from .rtp_stream import RtpStream
-from .silence import SilenceStream
+from .sound_fanout import SoundFanout
+from .sound_stream import SoundStream
 from .source import CAMERA_OFF, MediaSource, SourceError, Stills, StreamUrl
 from .stills_reader import StillsReader
 
@@ -110,6 +111,7 @@ class CameraFeed:
         self._closed = False
         self.ring = Ring(limits.cached_bytes)
         self.fanout = Fanout()
+        self.sound = SoundFanout(self.ring.clock, self.fanout.wake)
         self.format: StreamFormat | None = None
         self.opened = 0
 
@@ -161,8 +163,12 @@ class CameraFeed:
         has been sent, `on_failure` when there will be no more.
         """
         if media.kind != "video":
-            return SilenceStream(
-                sender=sender, media=media, fanout=self.fanout, on_failure=on_failure
+            return SoundStream(
+                sender=sender,
+                media=media,
+                fanout=self.fanout,
+                sound=self.sound,
+                on_failure=on_failure,
             )
         return RtpStream(
             sender=sender,
@@ -298,6 +304,7 @@ class CameraFeed:
             on_unit=on_unit,
             open_timeout=self._limits.open_timeout,
             read_timeout=self._limits.read_timeout,
+            sound=self.sound,
         )
 
     @staticmethod

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import logging
 import threading
 import time
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import av
+from av.audio.stream import AudioStream
 from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer
 import av.error
@@ -17,6 +18,7 @@ from av.video.stream import VideoStream
 
 from .assembly import Assembler, Picture
 from .h264 import AccessUnit, ParameterSets, has_b_slice
+from .sound import SoundCoder, SoundSink
 from .source import StreamUrl
 from .transcode import Transcoder, yield_to_others
 
@@ -74,6 +76,18 @@ class Timeline:
         """The place of the picture before."""
         return self._last
 
+    def locate(self, timestamp: int) -> int | None:
+        """Return the place of sound, once pictures of the same clock have one.
+
+        A clock that has nothing to do with that of the pictures begins at the last one.
+        """
+        if self._offset is None:
+            return None
+        place = timestamp + self._offset
+        if abs(place - self._last) > _LONGEST_GAP:
+            return self._last
+        return place
+
     def restart(self) -> None:
         """Expect a stream whose timestamps have nothing to do with the last one's."""
         self._offset = None
@@ -111,12 +125,17 @@ class StreamReader:
         on_unit: Callable[[AccessUnit], None],
         open_timeout: float,
         read_timeout: float,
+        sound: SoundSink | None = None,
     ) -> None:
-        """Prepare; the callbacks are called in the thread that runs `run`."""
+        """Prepare; the callbacks are called in the thread that runs `run`.
+
+        `sound` gets the camera's sound in the codecs that it asks for, in that thread.
+        """
         self._stream = stream
         self._timeline = timeline
         self._on_format = on_format
         self._on_unit = on_unit
+        self._sound = sound
         self._timeouts = open_timeout, read_timeout
         self._stopped = threading.Event()
         self._format: StreamFormat | None = None
@@ -196,7 +215,7 @@ class StreamReader:
         is_boxed = extradata[:1] == b"\x01"
         sets = ParameterSets(b"" if is_boxed else extradata)
         pictures = (
-            _unboxed(container, stream)
+            _unboxed(self._packets(container, stream), stream)
             if is_boxed
             else self._assembled(container, stream, extradata)
         )
@@ -229,7 +248,7 @@ class StreamReader:
             timestamps=self._stream.options.get(_WALLCLOCK, "0") == "0",
             extradata=extradata,
         )
-        for packet in container.demux(stream):
+        for packet in self._packets(container, stream):
             if self._stopped.is_set():
                 return
             if packet.size:
@@ -241,7 +260,7 @@ class StreamReader:
     ) -> None:
         transcoder = Transcoder(stream)
         sets = ParameterSets()
-        for packet in container.demux(stream):
+        for packet in self._packets(container, stream):
             for picture in transcoder.push(packet):
                 place = self._timeline.place(picture.timestamp)
                 if self._is_paced:
@@ -253,6 +272,24 @@ class StreamReader:
                     width, height = transcoder.size
                     self._tell_format(sets.profile, width, height, codec)
                 self._on_unit(AccessUnit(data, place, is_key))
+
+    def _packets(
+        self, container: InputContainer, stream: VideoStream
+    ) -> Iterator[av.Packet[VideoStream]]:
+        """Yield the packets of the video; those of the sound are taken on the way."""
+        sound = self._sound
+        audio = container.streams.audio[0] if container.streams.audio else None
+        if sound is None or audio is None or not cast(Any, audio).codec_context:
+            yield from container.demux(stream)
+            return
+        coder = SoundCoder(audio, self._timeline.locate)
+        for packet in container.demux(stream, audio):
+            if packet.stream_index == stream.index:
+                yield cast("av.Packet[VideoStream]", packet)
+            elif packet.size:
+                heard = cast("av.Packet[AudioStream]", packet)
+                for codec, frame in coder.push(heard, sound.codecs):
+                    sound.take(codec, frame)
 
     def _wait_until(self, place: int) -> None:
         now = time.monotonic()
@@ -292,10 +329,12 @@ def _codec_context(stream: VideoStream) -> VideoCodecContext | None:
     return cast(VideoCodecContext | None, stream.codec_context)
 
 
-def _unboxed(container: InputContainer, stream: VideoStream) -> Iterator[Picture]:
+def _unboxed(
+    packets: Iterator[av.Packet[VideoStream]], stream: VideoStream
+) -> Iterator[Picture]:
     """Yield pictures of containers that have each in a packet, as Annex B."""
     convert = BitStreamFilterContext("h264_mp4toannexb", stream)
-    for packet in container.demux(stream):
+    for packet in packets:
         for part in convert.filter(packet):
             if part.size:
                 timestamp = _timestamp(part, stream)

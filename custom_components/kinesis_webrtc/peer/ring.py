@@ -7,6 +7,7 @@ those who ask for a key frame, and the one before for those who have lost packet
 from functools import cached_property
 import time
 
+from .capture_clock import CaptureClock
 from .h264 import AccessUnit
 from .packets import packetise
 
@@ -23,11 +24,13 @@ def ntp(seconds: float) -> int:
 class Frame:
     """One picture in the ring."""
 
-    def __init__(self, number: int, unit: AccessUnit) -> None:
-        """Note when it came."""
+    def __init__(
+        self, number: int, unit: AccessUnit, captured: float | None = None
+    ) -> None:
+        """Note the system's time that the picture has for reports, else the time now."""
         self.number = number
         self.unit = unit
-        self.ntp = ntp(time.time())
+        self.ntp = ntp(time.time() if captured is None else captured)
 
     @cached_property
     def payloads(self) -> list[bytes]:
@@ -48,6 +51,7 @@ class Ring:
         self._bytes = 0
         self._previous_key = 0
         self._is_broken = True
+        self.clock = CaptureClock()
         self.key: int | None = None
         """The number of the latest key picture, if all since then is there."""
         self.first = 0
@@ -66,7 +70,9 @@ class Ring:
             and last.unit.timestamp == unit.timestamp
         )
         self._is_broken = False
-        self._frames[self.end] = Frame(self.end, unit)
+        self.clock.observe(unit.timestamp)
+        captured = self.clock.time_of(unit.timestamp)
+        self._frames[self.end] = Frame(self.end, unit, captured)
         self._bytes += len(unit.data)
         self.end += 1
         if unit.is_key and not is_part:
