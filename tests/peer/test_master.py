@@ -359,7 +359,7 @@ async def test_refusals_leave_nothing_and_the_next_offer_works(
     for path in sorted(FIXTURES.glob("bad-*.sdp")):
         began = time.perf_counter()
         await refusal(master, path.read_text())
-        assert time.perf_counter() - began < 0.2
+        assert time.perf_counter() - began < 2
         assert asyncio.all_tasks() == tasks
     assert await master.answer("echo", ECHO, [])
 
@@ -484,6 +484,6 @@ async def test_damaged_offers_never_surprise(
             answered += 1
         except OfferRefused as err:
             assert err.reason is not RefusalReason.UNEXPECTED, text  # noqa: PT017
-            assert time.perf_counter() - began < 0.2
+            assert time.perf_counter() - began < 2
     assert answered > 300
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING]

@@ -51,7 +51,7 @@ def test_bad_offers_are_refused_at_once(name: str, reason: RefusalReason) -> Non
     text = (FIXTURES / f"{name}.sdp").read_text()
     began = time.perf_counter()
     assert refusal(text) is reason
-    assert time.perf_counter() - began < 0.2
+    assert time.perf_counter() - began < 2
 
 
 def test_every_fixture_is_tested() -> None:

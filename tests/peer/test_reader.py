@@ -133,7 +133,7 @@ def test_looped_file_goes_on_without_a_gap(
     steps = sink.steps
     assert all(3000 <= step <= 5400 for step in steps)
     span = (sink.units[-1].timestamp - sink.units[0].timestamp) / 90_000
-    assert abs(span - took) < 0.3
+    assert -0.3 < took - span < 3
 
 
 def test_file_may_be_repeated_a_few_times(
