@@ -34,6 +34,7 @@ from custom_components.kinesis_webrtc.self_test_report import (
 )
 from custom_components.kinesis_webrtc.signaling import (
     CannotConnectError,
+    ClientLimitExceededError,
     IceServer,
     InvalidArgumentError,
     NotAuthorizedError,
@@ -61,6 +62,7 @@ class Service:
         self.echoes = True
         self.answer: Any = {"type": "answer", "sdp": ANSWER}
         self.error: Exception | None = None
+        self.throttled = 0
         self.senders: list[str] = []
         self.offers: list[dict[str, Any]] = []
         aws.client.send_alexa_offer.side_effect = self._send
@@ -71,6 +73,9 @@ class Service:
     ) -> str | None:
         assert arn == ARN
         content = decode_payload(message_payload)
+        if self.throttled:
+            self.throttled -= 1
+            raise ClientLimitExceededError
         if isinstance(parse(content), Ping):
             return message_payload if self.echoes else None
         self.senders.append(sender_client_id)
@@ -280,6 +285,20 @@ async def test_what_fails_ends_the_way_there(
     was_offered = at > order.index(Stage.OFFER)
     expected = Verdict.PASSED if was_offered else Verdict.NOT_REACHED
     assert {found[each] for each in beside} == {expected}
+
+
+async def test_a_rate_that_others_have_used_up_is_waited_for(
+    test: SelfTest, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(self_test, "LIMIT_PASSES", 0)
+    service.throttled = 1
+
+    assert (await test.async_run()).verdict == "passed"
+
+    service.throttled = 2
+    report = await test.async_run()
+    assert report.verdict == Stage.MASTER
+    assert report.advice.key == "client_limit_exceeded"
 
 
 async def test_an_answer_of_bare_sdp_is_one(
