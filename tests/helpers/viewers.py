@@ -123,7 +123,7 @@ class Viewer:
 
 
 class EchoPeer(Viewer):
-    """A viewer whose offer has the shape of an Echo's (alexa.md, captured offers)."""
+    """A viewer whose offer has the shape of an Echo's."""
 
     direction = "sendrecv"
 
