@@ -157,10 +157,11 @@ class RemoteChannel(SubentryRuntime):
         package.
         """
         self.async_close(session_id)
-        view = self._view_of(connection_of(offer_sdp))
+        connection = connection_of(offer_sdp)
+        view = self._view_of(connection)
         is_restart = view is not None
         if view is None:
-            view = _View(connection=connection_of(offer_sdp), session_id=session_id)
+            view = _View(connection=connection, session_id=session_id)
         previous = view.session
 
         async def admit() -> None:
