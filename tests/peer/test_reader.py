@@ -25,8 +25,8 @@ from custom_components.kinesis_webrtc.peer.reader import (
     Outcome,
     StreamFormat,
     StreamReader,
-    Timeline,
 )
+from custom_components.kinesis_webrtc.peer.timeline import Timeline
 from tests.helpers.clip import is_moving, make_clip, make_unknown_clip
 
 
@@ -238,16 +238,6 @@ def test_reading_stops_when_told(
     assert not thread.is_alive()
 
 
-def test_timestamps_that_stand_still_follow_the_clock() -> None:
-    now = 100.0
-    timeline = Timeline(lambda: now)
-    first = timeline.place(7)
-    for _ in range(100):
-        now += 0.04
-        timeline.place(7)
-    assert abs(timeline.last - first - 100 * 3600) <= 3600
-
-
 def test_key_pictures_in_parts_come_out_whole(
     clips: Path, sink: Sink, read: Callable[..., Outcome]
 ) -> None:
@@ -268,28 +258,6 @@ def test_key_pictures_in_parts_come_out_whole(
     for number in (0, 5):
         found = [kind for kind, _, _ in nal_units(sink.units[number].data)]
         assert [kind for kind in found if kind in (5, 7, 8)] == [7, 8, 5, 5]
-
-
-def test_timeline_grows_over_jumps_and_restarts() -> None:
-    now = 100.0
-    timeline = Timeline(lambda: now)
-    places = [timeline.place(900_000)]
-    now += 0.04
-    places.append(timeline.place(903_600))
-    now += 0.04
-    places.append(timeline.place(0))
-    now += 0.04
-    places.append(timeline.place(90_000_000))
-    now += 0.04
-    places.append(timeline.place(None))
-    timeline.restart()
-    now += 1.0
-    places.append(timeline.place(5))
-    now += 0.04
-    places.append(timeline.place(3605))
-    steps = [after - before for before, after in pairwise(places)]
-    assert all(abs(step - 3600) <= 1 for step in [*steps[:4], steps[5]])
-    assert abs(steps[4] - 90_000) <= 1
 
 
 def encode(

@@ -13,7 +13,6 @@ from custom_components.kinesis_webrtc.peer.h264 import AccessUnit
 from custom_components.kinesis_webrtc.peer.reader import (
     Outcome,
     StreamReader,
-    Timeline,
 )
 from custom_components.kinesis_webrtc.peer.sound import (
     RATES,
@@ -21,6 +20,7 @@ from custom_components.kinesis_webrtc.peer.sound import (
     _Labels,
     opus_samples,
 )
+from custom_components.kinesis_webrtc.peer.timeline import Timeline
 from tests.helpers.sound import FLASH_SECONDS, Ear, loudness, make_sound_clip, pitch_of
 
 

@@ -12,9 +12,9 @@ from custom_components.kinesis_webrtc.peer.h264 import AccessUnit
 from custom_components.kinesis_webrtc.peer.reader import (
     Outcome,
     StreamFormat,
-    Timeline,
 )
 from custom_components.kinesis_webrtc.peer.stills_reader import StillsReader
+from custom_components.kinesis_webrtc.peer.timeline import Timeline
 from tests.helpers.clip import make_still
 
 

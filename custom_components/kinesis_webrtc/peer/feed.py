@@ -21,13 +21,14 @@ from .h264 import AccessUnit
 from .limits import Limits
 from .media import Media
 from .media_stream import MediaStream
-from .reader import Outcome, StreamFormat, StreamReader, Timeline
+from .reader import Outcome, StreamFormat, StreamReader
 from .ring import Cursor, Ring
 from .rtp_stream import RtpStream
 from .sound_fanout import SoundFanout
 from .sound_stream import SoundStream
 from .source import CAMERA_OFF, MediaSource, SourceError, Stills, StreamUrl
 from .stills_reader import StillsReader
+from .timeline import Timeline
 
 _LOGGER = logging.getLogger(__name__)
 

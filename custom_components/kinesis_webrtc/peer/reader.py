@@ -20,11 +20,11 @@ from .assembly import Assembler, Picture
 from .h264 import AccessUnit, ParameterSets, has_b_slice
 from .sound import SoundCoder, SoundSink
 from .source import StreamUrl
+from .timeline import CLOCK_RATE, Timeline
 from .transcode import Transcoder, yield_to_others
 
 _LOGGER = logging.getLogger(__name__)
 
-CLOCK_RATE = 90_000
 # FFmpeg's parser holds each picture back until the next one begins. The time to analyse
 # is in microseconds; the default of a second or more delays the first picture by as much,
 # and so does counting the frames of a second. "nobuffer" must not be among them: it drops
@@ -38,8 +38,6 @@ _LIVE = (*_RTSP, "http", "https", "rtmp", "rtmps")
 # Demuxers that know nothing of pictures.
 _RAW_FORMATS = frozenset({"h264", "mpeg"})
 _WALLCLOCK = "use_wallclock_as_timestamps"
-_FALLBACK_FRAME = CLOCK_RATE // 25
-_LONGEST_GAP = 10 * CLOCK_RATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,54 +57,6 @@ class StreamFormat:
     height: int
     transcoded_from: str | None = None
     """FFmpeg's name of the camera's codec, where that is not passed through."""
-
-
-class Timeline:
-    """Turns timestamps of streams that come and go into one that only grows."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start at zero."""
-        self._clock = clock
-        self._offset: int | None = None
-        self._last = 0
-        self._last_at = 0.0
-
-    @property
-    def last(self) -> int:
-        """The place of the picture before."""
-        return self._last
-
-    def locate(self, timestamp: int) -> int | None:
-        """Return the place of sound, once pictures of the same clock have one.
-
-        A clock that has nothing to do with that of the pictures begins at the last one.
-        """
-        if self._offset is None:
-            return None
-        place = timestamp + self._offset
-        if abs(place - self._last) > _LONGEST_GAP:
-            return self._last
-        return place
-
-    def restart(self) -> None:
-        """Expect a stream whose timestamps have nothing to do with the last one's."""
-        self._offset = None
-
-    def place(self, timestamp: int | None) -> int:
-        """Return the place of a picture, in 1/90000 s."""
-        now = self._clock()
-        if timestamp is None:
-            timestamp = self._last + _FALLBACK_FRAME - (self._offset or 0)
-        if self._offset is not None:
-            step = timestamp + self._offset - self._last
-            if not 0 < step <= _LONGEST_GAP:
-                self._offset = None
-        if self._offset is None:
-            elapsed = int((now - self._last_at) * CLOCK_RATE) if self._last_at else 0
-            self._offset = self._last + max(elapsed, _FALLBACK_FRAME) - timestamp
-        self._last = timestamp + self._offset
-        self._last_at = now
-        return self._last
 
 
 class _BPicturesError(Exception):

@@ -13,8 +13,9 @@ import av
 import av.error
 
 from .h264 import AccessUnit, ParameterSets
-from .reader import CLOCK_RATE, Outcome, StreamFormat, Timeline
+from .reader import Outcome, StreamFormat
 from .source import Stills
+from .timeline import CLOCK_RATE, Timeline
 from .transcode import Encoder, yield_to_others
 
 _LOGGER = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import av
 
 from .feed import Subscription, SubscriptionEndedError
 from .h264 import AccessUnit
-from .reader import CLOCK_RATE
+from .timeline import CLOCK_RATE
 
 _TIME_BASE = Fraction(1, CLOCK_RATE)
 # Pictures that have waited, as those that a joining viewer gets first, are sent at this
