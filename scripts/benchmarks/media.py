@@ -9,7 +9,8 @@ root; what the machine does not have is left out (null).
 
 CPU is in cores. Ours is what Home Assistant takes more than with the camera closed. The
 floor is libsrtp and UDP segmentation offload in C. Latency is from the camera's sending
-to the viewers' receiving a whole picture, at the middle number of viewers.
+to the viewers' receiving a whole picture, at the middle number of viewers. Answers are
+ours, with a STUN and two TURN servers 60 ms away, of which one TURN server may be dead.
 """
 
 import argparse
@@ -26,12 +27,15 @@ import subprocess
 import sys
 import tempfile
 from typing import Any
+from uuid import uuid4
 
+from tests.e2e.harness.coturn import Coturn
 from tests.e2e.harness.emulator import Emulator
 from tests.e2e.harness.process import ProcessError
 from tests.e2e.harness.scenario import share_a_camera
 from tests.e2e.harness.stills import Stills
 
+from .media_answers import Answers, FarServer
 from .media_masters import (
     Master,
     Ours,
@@ -43,13 +47,15 @@ from .media_masters import (
     pid_of,
     resident_mb,
 )
-from .media_network import bench_network
+from .media_network import ADDRESS, bench_network
 from .media_probe import ProbedHomeAssistant, loop_lag
 from .media_programs import MissingError, build_floor, build_go
 from .statistics import summary
 
 NAMES = ("ours", "pion", "gstreamer", "aiortc")
 RATE = 25
+# Answers of each kind in a round.
+ANSWERS = 10
 # Seconds until the viewers have settled, and of what is measured.
 WARM_UP = 2.0
 
@@ -92,6 +98,7 @@ class Bench:
         self._viewers = viewers
         self._pion = pion
         self._floor = floor
+        self.answers: Answers | None = None
 
     async def run(self) -> list[Round]:
         """Return what each round has measured."""
@@ -107,7 +114,13 @@ class Bench:
     @asynccontextmanager
     async def _ours(self, camera: StampingCamera) -> AsyncIterator[Ours]:
         async with (
-            Emulator() as emulator,
+            Coturn(secret=uuid4().hex, host=ADDRESS) as coturn,
+            FarServer.of(coturn, ADDRESS) as far,
+            # One more server of a channel has to have a host of its own.
+            FarServer.of(coturn, "127.0.0.1") as mortal,
+            Emulator(
+                turn_uris=[mortal.turn_url, far.turn_url], turn_secret=coturn.secret
+            ) as emulator,
             Stills(number=camera.number) as stills,
         ):
             with tempfile.TemporaryDirectory(prefix="home-assistant-") as folder:
@@ -119,7 +132,9 @@ class Bench:
                         emulator.home_assistant,
                         stream_url=camera.url,
                         still_url=stills.url,
+                        stun_url=far.stun_url,
                     )
+                    self.answers = Answers(home.client, shared.live_view, mortal=mortal)
                     yield Ours(
                         pid=pid_of(home),
                         client=home.client,
@@ -147,6 +162,8 @@ class Bench:
                             self._tell(number, master.name, count, cell)
                 except (ProcessError, TimeoutError) as err:
                     print(f"round {number + 1}, {master.name}: {err}", flush=True)
+            if self.answers is not None:
+                await self.answers.measure(ANSWERS)
             current.floor = await self._measure_floor(current)
             rounds.append(current)
         return rounds
@@ -220,8 +237,11 @@ def quotient(one: float | None, other: float | None) -> float | None:
 class Results:
     """Makes few numbers of many."""
 
-    def __init__(self, rounds: Sequence[Round], counts: Sequence[int]) -> None:
+    def __init__(
+        self, rounds: Sequence[Round], counts: Sequence[int], answers: Answers | None
+    ) -> None:
         self._rounds = rounds
+        self._answers = answers
         self._counts = sorted(counts)
 
     def cpu(self, name: str, count: int, one: Round) -> float | None:
@@ -329,8 +349,7 @@ class Results:
                 "cpu_at_8_to_pion": quotient(at_8["ours"], at_8["pion"]),
             },
             "loop_lag_p99_ms": self.lags(),
-            # Not measured here.
-            "answer_ms": None,
+            "answer_ms": self._answers.results() if self._answers else None,
             "first_picture_after_connect_ms": joined,
             "first_picture_cold_ms": opened,
         }
@@ -376,7 +395,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with bench_network():
         rounds = asyncio.run(bench.run())
-    results = Results(rounds, options.viewers)
+    results = Results(rounds, options.viewers, bench.answers)
     for line in results.rounds():
         print(line)
     print(json.dumps(results.all()))
