@@ -14,12 +14,9 @@ from custom_components.kinesis_webrtc.peer import (
     Stills,
     StreamUrl,
 )
-from custom_components.kinesis_webrtc.peer.feed import (
-    CameraFeed,
-    Subscription,
-    SubscriptionEndedError,
-)
+from custom_components.kinesis_webrtc.peer.feed import CameraFeed
 from custom_components.kinesis_webrtc.peer.h264 import AccessUnit, nal_units
+from custom_components.kinesis_webrtc.peer.subscription import Subscription
 from tests.helpers.clip import make_still, make_unknown_clip
 
 from .conftest import FileSource
@@ -275,43 +272,6 @@ async def test_reader_that_crashes_is_a_broken_stream(
     feed.subscribe(ends)
     await asyncio.wait_for(ends.event.wait(), 5)
     assert ends.seen == [(EndReason.SOURCE_FAILED, "RuntimeError")]
-
-
-def unit(number: int, *, key: bool = False) -> AccessUnit:
-    return AccessUnit(b"\x00" * 10, number * 3600, key)
-
-
-async def test_slow_viewer_loses_whole_pictures_until_the_next_key_picture(
-    make_feed: Callable[..., CameraFeed], ends: Ends
-) -> None:
-    feed = make_feed()
-    subscription = Subscription(feed, ends, 5)
-    waiting = asyncio.create_task(subscription.next())
-    await asyncio.sleep(0)
-    feed.ring.push(unit(0, key=True))
-    subscription.wake()
-    assert (await waiting).timestamp == 0
-    for number in range(1, 20):
-        feed.ring.push(unit(number))
-    assert subscription.waiting is None
-    feed.ring.push(unit(20, key=True))
-    feed.ring.push(unit(21))
-    assert [u.timestamp // 3600 for u in await take(subscription, 2)] == [20, 21]
-    assert subscription.dropped == 19
-    subscription.close()
-    with pytest.raises(SubscriptionEndedError):
-        await subscription.next()
-
-
-async def test_waiting_viewer_hears_of_the_end(
-    make_feed: Callable[..., CameraFeed], ends: Ends
-) -> None:
-    subscription = Subscription(make_feed(), ends, 5)
-    waiting = asyncio.create_task(subscription.next())
-    await asyncio.sleep(0)
-    subscription.close()
-    with pytest.raises(SubscriptionEndedError):
-        await waiting
 
 
 async def test_closing_waits_for_the_camera(

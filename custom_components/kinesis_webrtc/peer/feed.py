@@ -22,78 +22,16 @@ from .limits import Limits
 from .media import Media
 from .media_stream import MediaStream
 from .reader import Outcome, StreamFormat, StreamReader
-from .ring import Cursor, Ring
+from .ring import Ring
 from .rtp_stream import RtpStream
 from .sound_fanout import SoundFanout
 from .sound_stream import SoundStream
 from .source import CAMERA_OFF, MediaSource, SourceError, Stills, StreamUrl
 from .stills_reader import StillsReader
+from .subscription import EndCallback, Subscription
 from .timeline import Timeline
 
 _LOGGER = logging.getLogger(__name__)
-
-type EndCallback = Callable[[EndReason, str | None], None]
-
-
-class SubscriptionEndedError(Exception):
-    """There will be no more pictures."""
-
-
-class Subscription:
-    """One viewer's share of a feed."""
-
-    def __init__(self, feed: CameraFeed, on_end: EndCallback, backlog: int) -> None:
-        """Hold the feed open; pictures are kept from the first `next` on."""
-        self._feed = feed
-        self._on_end = on_end
-        self._cursor = Cursor(feed.ring, backlog)
-        self._closed = False
-        self._waiter: asyncio.Future[None] | None = None
-
-    @property
-    def waiting(self) -> AccessUnit | None:
-        """The picture that `next` would return at once, if there is one."""
-        frame = self._cursor.peek()
-        return frame.unit if frame is not None else None
-
-    @property
-    def dropped(self) -> int:
-        """How many pictures this viewer was too slow for."""
-        return self._cursor.dropped
-
-    async def next(self) -> AccessUnit:
-        """Return the next picture; the first one is a key picture.
-
-        Raises SubscriptionEndedError. For one caller at a time.
-        """
-        self._feed.listen(self)
-        while True:
-            if self._closed:
-                raise SubscriptionEndedError
-            if (frame := self._cursor.take()) is not None:
-                return frame.unit
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-
-    def wake(self) -> None:
-        """Look for pictures again."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def end(self, reason: EndReason, detail: str | None) -> None:
-        """Tell the session that the camera has no more."""
-        self._on_end(reason, detail)
-
-    def close(self) -> None:
-        """Leave the feed."""
-        if self._closed:
-            return
-        self._closed = True
-        self._feed.unsubscribe(self)
-        self.wake()
 
 
 class CameraFeed:

@@ -9,8 +9,8 @@ from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 import av
 
-from .feed import Subscription, SubscriptionEndedError
 from .h264 import AccessUnit
+from .subscription import Subscription, SubscriptionEndedError
 from .timeline import CLOCK_RATE
 
 _TIME_BASE = Fraction(1, CLOCK_RATE)
