@@ -32,6 +32,7 @@ from .errors import as_home_assistant_error
 from .skill_backend import parameters
 from .skill_check import BackendCheck
 from .skill_issues import SkillIssues
+from .skill_state import GatewayState, GrantState, SkillState
 from .subentry_runtime import SubentryRuntime
 
 _LOGGER = logging.getLogger(__name__)
@@ -72,12 +73,13 @@ class AlexaSkill(SubentryRuntime):
         self._gateways: dict[GatewayRegion, EventGateway] = {}
         # What happens before the gateways are there; they know what is stale.
         self._early: deque[Event] = deque(maxlen=MAX_WAITING)
-        # By user: the refresh token that is of no use any more, and who refused it.
-        self._refused: dict[str, tuple[str, set[GatewayRegion]]] = {}
+        # By user: the refresh token that is of no use any more, and who refused it in
+        # which words of Amazon's.
+        self._refused: dict[str, tuple[str, dict[GatewayRegion, str]]] = {}
         self._grants: tuple[Grant, ...] = ()
         self._tasks: list[asyncio.Task[None]] = []
         self._wanted = asyncio.Event()
-        self._is_failing = False
+        self._error: AlexaSkillError | None = None
         self._expecting_until = 0.0
 
     @callback
@@ -110,6 +112,27 @@ class AlexaSkill(SubentryRuntime):
     def async_look_again(self) -> None:
         """Look into the parameters soon: something has changed there."""
         self._wanted.set()
+
+    @property
+    def state(self) -> SkillState:
+        """What is known of the skill's way to Alexa, for diagnostics."""
+        return SkillState(
+            error=type(self._error).__name__ if self._error else None,
+            has_secrets=self._secrets is not None,
+            gateways={
+                region: GatewayState(
+                    last_result=gateway.last_result, waiting=gateway.waiting
+                )
+                for region, gateway in self._gateways.items()
+            },
+            grants=tuple(
+                GrantState(
+                    region=grant.region,
+                    refused=dict(self._refused.get(grant.user_id, ("", {}))[1]),
+                )
+                for grant in self._grants
+            ),
+        )
 
     # What happens in Home Assistant
 
@@ -182,20 +205,20 @@ class AlexaSkill(SubentryRuntime):
         try:
             await self._async_read()
         except AlexaSkillError as err:
-            if not self._is_failing:
+            if self._error is None:
                 _LOGGER.warning(
                     "The Alexa skill's parameters cannot be read: %s",
                     as_home_assistant_error(err),
                 )
-            self._is_failing = True
+            self._error = err
             if isinstance(err, KeysRefusedError):
                 self._entry.async_start_reauth(self._hass)
             if isinstance(err, AccessRefusedError):
                 self._issues.async_no_access(err)
             return
-        if self._is_failing:
+        if self._error is not None:
             _LOGGER.info("The Alexa skill's parameters can be read again")
-        self._is_failing = False
+        self._error = None
         self._issues.async_access()
         await self._check.async_check_when_due(self._data)
 
@@ -230,9 +253,9 @@ class AlexaSkill(SubentryRuntime):
         for region in {gateway_region(one) for one in self._data[CONF_LANGUAGES]}:
 
             def on_grant_refused(
-                user_id: str, _: str, region: GatewayRegion = region
+                user_id: str, code: str, region: GatewayRegion = region
             ) -> None:
-                self._async_refused(user_id, region)
+                self._async_refused(user_id, region, code)
 
             gateway = self._gateways[region] = EventGateway(
                 session=async_get_clientsession(self._hass),
@@ -247,14 +270,14 @@ class AlexaSkill(SubentryRuntime):
             self._send(self._early.popleft())
 
     @callback
-    def _async_refused(self, user_id: str, region: GatewayRegion) -> None:
+    def _async_refused(self, user_id: str, region: GatewayRegion, code: str) -> None:
         """Ask the user to link anew, unless another of Alexa's regions takes events."""
         for grant in self._grants:
             if grant.user_id == user_id:
-                refused = (grant.refresh_token, set[GatewayRegion]())
+                refused = (grant.refresh_token, dict[GatewayRegion, str]())
                 _, regions = self._refused.setdefault(user_id, refused)
-                regions.add(region)
-                if regions >= self._regions(grant):
+                regions[region] = code
+                if regions.keys() >= self._regions(grant):
                     self._issues.async_unlinked(user_id)
 
     @callback

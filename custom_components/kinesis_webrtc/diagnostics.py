@@ -9,15 +9,20 @@ from homeassistant.components.diagnostics import REDACTED, async_redact_data
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.device_registry import DeviceEntry
 
+from .alexa.regions import lambda_region
+from .alexa_skill import AlexaSkill
 from .const import (
     CONF_ACCESS_KEY_ID,
     CONF_CLIENT_ID,
     CONF_CLIENT_SECRET,
+    CONF_LANGUAGES,
     CONF_LINKING_CLIENT_ID,
     CONF_OWNERS,
+    CONF_REGION,
     CONF_SECRET_ACCESS_KEY,
     CONF_SESSION_TOKEN,
     CONF_SKILL_ID,
+    CONF_STACKS,
     DOMAIN,
 )
 from .coordinator import KinesisWebRTCConfigEntry
@@ -25,6 +30,7 @@ from .remote_channel import RemoteChannel
 from .session_log import SessionRecord
 from .shared_camera import SharedCamera
 from .signaling import IceServerCache, SignalingError
+from .skill_state import mismatches
 from .versions import async_get_versions
 
 TO_REDACT: Final = frozenset(
@@ -60,6 +66,9 @@ async def async_get_config_entry_diagnostics(
             ],
             "remote_channels": [
                 _remote_channel(channel) for channel in runtime.remote_channels.values()
+            ],
+            "alexa_skills": [
+                _alexa_skill(skill) for skill in runtime.alexa_skills.values()
             ],
         }
     )
@@ -110,6 +119,23 @@ def _remote_channel(channel: RemoteChannel) -> dict[str, Any]:
         "available": channel.available,
         "ice": _ice(channel.ice_cache),
         "views": channel.views,
+    }
+
+
+def _alexa_skill(skill: AlexaSkill) -> dict[str, Any]:
+    subentry, state = skill.subentry, skill.state
+    return {
+        "subentry_id": subentry.subentry_id,
+        "title": subentry.title,
+        "function_regions": [
+            known[CONF_REGION] for known in subentry.data[CONF_STACKS]
+        ],
+        "regions_of_languages": {
+            language: lambda_region(language)
+            for language in subentry.data[CONF_LANGUAGES]
+        },
+        **asdict(state),
+        "mismatches": mismatches(subentry.data, state),
     }
 
 

@@ -160,9 +160,12 @@ class SkillAws:
         # The name is the digest that the backend makes.
         self.put(f"pending/{_digest(user_id)}", owner)
 
-    def grant(self, user_id: str, refresh_token: str) -> None:
-        """Have somebody let the skill send events."""
+    def grant(
+        self, user_id: str, refresh_token: str, region: str | None = None
+    ) -> None:
+        """Have somebody let the skill send events, by a region's function."""
         grant = {"user_id": user_id, "refresh_token": refresh_token, "granted_ms": 1}
+        grant |= {"region": region} if region else {}
         self.put(f"grants/{_digest(user_id)}", grant)
 
     def allow(self, *user_ids: str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from http import HTTPStatus
+import json
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -20,6 +21,9 @@ from pytest_homeassistant_custom_component.test_util.aiohttp import (
 from custom_components.kinesis_webrtc import alexa_skill
 from custom_components.kinesis_webrtc.alexa_skill import AlexaSkill
 from custom_components.kinesis_webrtc.const import DOMAIN
+from custom_components.kinesis_webrtc.diagnostics import (
+    async_get_config_entry_diagnostics,
+)
 
 from .conftest import TRANSLATIONS, check_text, make_channel, make_entry
 from .skill_aws import ACCOUNT_KEY, CLIENT_ID, LINKING_ID, PATH, SkillAws, skill_data
@@ -42,6 +46,8 @@ class Alexa:
         self.came = asyncio.Event()
         self.sent: list[tuple[str, dict[str, Any]]] = []
         self.refuses: dict[str, str] = {}
+        # What the gateways say instead of taking an event.
+        self.code: str | None = None
         mocker.post(TOKEN_URL, side_effect=self._token)
         for url in (EVENTS_URL, "https://api.amazonalexa.com/v3/events"):
             mocker.post(url, side_effect=self._event)
@@ -61,6 +67,9 @@ class Alexa:
     async def _event(self, method: str, url: Any, data: Any) -> Any:
         self.sent.append((url.host, data["event"]))
         self.came.set()
+        if self.code is not None:
+            content = {"payload": {"code": self.code}}
+            return await self._answer(url, HTTPStatus.UNAUTHORIZED, content)
         return await self._answer(url, HTTPStatus.ACCEPTED, {})
 
     async def _answer(self, url: Any, status: HTTPStatus, content: Any) -> Any:
@@ -249,6 +258,64 @@ async def test_a_grant_that_is_refused_is_asked_for_anew(
     skill_aws.grant(ANN[0], "ann-again")
     skill.async_look_again()
     await until(hass, lambda: "skill_unlinked" not in issues(hass))
+
+
+async def test_diagnostics_tell_what_the_gateway_made_of_events(
+    hass: HomeAssistant, make: Callable[..., Any], skill_aws: SkillAws, alexa: Alexa
+) -> None:
+    skill_aws.allow(ANN[0])
+    skill_aws.grant(ANN[0], "ann", "eu-west-1")
+    entry, skill = await make()
+    await looked(skill_aws)
+    # The second one is told after the answer to the first.
+    for _ in range(2):
+        skill.async_doorbell_pressed("ha-front-door", dt_util.utcnow())
+        await alexa.hears()
+
+    (told,) = (await async_get_config_entry_diagnostics(hass, entry))["alexa_skills"]
+
+    assert told["error"] is None
+    assert told["has_secrets"]
+    assert told["gateways"]["EU"]["last_result"] == "taken"
+    assert told["grants"] == [{"region": "eu-west-1", "refused": {}}]
+    assert told["regions_of_languages"] == {"de-DE": "eu-west-1"}
+    assert told["function_regions"] == ["eu-west-1"]
+    assert told["mismatches"] == []
+
+
+async def test_diagnostics_name_a_gateway_of_another_region(
+    hass: HomeAssistant, make: Callable[..., Any], skill_aws: SkillAws, alexa: Alexa
+) -> None:
+    alexa.code = "INVALID_ACCESS_TOKEN_EXCEPTION"
+    skill_aws.allow(ANN[0])
+    skill_aws.grant(ANN[0], "ann")
+    entry, skill = await make()
+    await looked(skill_aws)
+    skill.async_doorbell_pressed("ha-front-door", dt_util.utcnow())
+    await until(hass, lambda: "skill_unlinked" in issues(hass))
+
+    found = await async_get_config_entry_diagnostics(hass, entry)
+
+    (told,) = found["alexa_skills"]
+    assert told["gateways"]["EU"]["last_result"] == alexa.code
+    assert told["grants"] == [{"region": None, "refused": {"EU": alexa.code}}]
+    (named,) = told["mismatches"]
+    assert named.startswith(f"the gateway EU refuses a fresh token ({alexa.code})")
+    for secret in (*ANN, "for ann", CLIENT_ID, LINKING_ID, ACCOUNT_KEY):
+        assert secret not in json.dumps(told)
+
+
+async def test_diagnostics_name_what_the_parameters_are_kept_from_us_by(
+    hass: HomeAssistant, make: Callable[..., Any], skill_aws: SkillAws
+) -> None:
+    skill_aws.deny("ssm:GetParametersByPath")
+    entry, _ = await make()
+    await until(hass, lambda: "skill_no_access" in issues(hass))
+
+    (told,) = (await async_get_config_entry_diagnostics(hass, entry))["alexa_skills"]
+
+    assert told["error"] == "AccessRefusedError"
+    assert not told["has_secrets"]
 
 
 async def test_secrets_that_are_refused_are_asked_for_anew(

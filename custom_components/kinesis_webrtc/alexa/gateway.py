@@ -25,7 +25,7 @@ from .amazon import (
 )
 from .event_queue import EventQueue
 from .events import Event
-from .outbox import MAX_WAITING, Outbox
+from .outbox import MAX_WAITING, Outbox, code_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -64,6 +64,8 @@ class EventGateway:
         self._on_grant_refused = on_grant_refused
         self._on_secrets_refused = on_secrets_refused
         self._outage = Outage("Alexa's event gateway")
+        # For diagnostics: what the gateway made of the last event, or why it did not.
+        self.last_result: str | None = None
         self._outboxes: dict[str, Outbox] = {}
         # Events from before it was known whom to tell.
         self._early: EventQueue | None = EventQueue(MAX_WAITING)
@@ -147,8 +149,11 @@ class EventGateway:
                 json=message,
             )
         except UnavailableError as err:
+            self.last_result = str(err)
             self._outage.began(err)
             raise
+        taken = 200 <= answer.status < 300
+        self.last_result = "taken" if taken else code_of(answer)
         self._outage.ended()
         return answer
 

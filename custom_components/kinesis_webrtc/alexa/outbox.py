@@ -126,7 +126,7 @@ class Outbox:
                 self.waiting.remove(item)
                 continue
             failures = 0
-            code = _code(answer)
+            code = code_of(answer)
             if _is_token_refused(answer.status, code):
                 if refused_token is not None:
                     # A fresh one as well: the customer belongs to another gateway.
@@ -164,7 +164,7 @@ class Outbox:
         self._on_grant_refused(code)
 
 
-def _code(answer: Answer) -> str:
+def code_of(answer: Answer) -> str:
     """Return Amazon's word for a refusal, or what of HTTP says it."""
     payload = answer.content.get("payload")
     code = payload.get("code") if isinstance(payload, Mapping) else None
