@@ -37,6 +37,25 @@ def test_group_in_flight_and_the_one_before_are_kept(ring: Ring) -> None:
     assert [each.timestamp // 3600 for each in ring.group()] == [15, 16]
 
 
+def test_nothing_is_kept_of_a_camera_that_is_closed(ring: Ring) -> None:
+    cursor = Cursor(ring, 75)
+    push(ring, range(7))
+    while cursor.take():
+        pass
+    ring.clear()
+    assert kept(ring) == []
+    assert ring.group() == []
+    assert ring.bit_rate == 0
+    assert cursor.take() is None
+    push(ring, range(8, 12))
+    # Numbers go on, and so do the places of those who have stayed.
+    assert kept(ring) == [7, 8]
+    assert (frame := cursor.take()) is not None
+    assert frame.unit.is_key
+    ring.clear()
+    assert cursor.take() is None
+
+
 def test_nothing_counts_before_a_key_picture(ring: Ring) -> None:
     push(ring, range(3, 7))
     assert [each.timestamp // 3600 for each in ring.group()] == [5, 6]

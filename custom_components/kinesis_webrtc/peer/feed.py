@@ -148,7 +148,7 @@ class CameraFeed:
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._task = None
-        self.ring.forget()
+        self.ring.clear()
         if not task.cancelled() and (error := task.exception()) is not None:
             _LOGGER.error("Feed stopped unexpectedly: %s", type(error).__name__)
             self._end_all(EndReason.SOURCE_FAILED, "unexpected")

@@ -41,7 +41,7 @@ class Frame:
 class Ring:
     """Numbers pictures, and keeps the latest.
 
-    `push` and `forget` are for one thread at a time, all else is for any.
+    `push`, `forget` and `clear` are for one thread at a time, all else is for any.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -85,6 +85,11 @@ class Ring:
         """Break the stream: what follows has nothing to do with what was."""
         self._is_broken = True
         self.key = None
+
+    def clear(self) -> None:
+        """Break the stream and give back what is kept: nobody watches any more."""
+        self.forget()
+        self._drop_before(self.end)
 
     def get(self, number: int) -> Frame | None:
         """Return a picture, while it is kept."""

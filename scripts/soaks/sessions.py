@@ -1,0 +1,137 @@
+"""Sessions opened and closed in all the ways in which they end: nothing stays behind.
+
+The camera is a clip, read in its own time; the viewers are aiortc's, on loopback and in
+a process of their own. Of each seven sessions one each is closed by its viewer, ended
+here, replaced by a second offer, never connected to, refused, given up while it is
+answered, and left by a viewer that vanishes. Half of all offers are an Echo's, half a
+browser's; a third gets a relay of a coturn's where there is one.
+
+Memory is what is resident after a full collection and malloc_trim, so that what is
+merely kept for reuse does not count; descriptors and threads are those of the process.
+All three are taken while nobody watches and the camera is closed, first after a warm-up.
+"""
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator
+import contextlib
+import json
+from pathlib import Path
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+from custom_components.kinesis_webrtc.peer import (
+    MasterPeer,
+    SessionEvent,
+    StreamUrl,
+)
+from tests.helpers.clip import make_clip
+from tests.helpers.crowd import Crowd, stay_on_loopback
+from tests.helpers.servers import Server, run_coturn
+from tests.helpers.sessions import WAITING, Sessions, alive, settled
+
+ROOT = Path(__file__).resolve().parents[2]
+# Long enough for as many of them to wait for their end at a time as ever after.
+WARM_UP = 84
+_VIEWER_LIMIT = 2 * WAITING
+
+
+class Camera:
+    """A file, over and over."""
+
+    def __init__(self, path: Path) -> None:
+        """Read it from its beginning."""
+        self._path = path
+
+    async def resolve(self) -> StreamUrl:
+        """Return it."""
+        return StreamUrl(url=str(self._path), options={"stream_loop": "-1"})
+
+
+@contextlib.asynccontextmanager
+async def relays(folder: Path) -> AsyncIterator[list[Server]]:
+    """Run a coturn, where there is one."""
+    program = shutil.which("turnserver")
+    if program is None:
+        yield []
+        return
+    async with run_coturn(program, folder) as coturn:
+        yield [coturn.stun, coturn.turn()]
+
+
+async def soak(sessions: int) -> dict[str, Any]:
+    """Make the camera, its master and the viewers."""
+    stay_on_loopback()
+    with tempfile.TemporaryDirectory(prefix="soak-") as scratch:
+        folder = Path(scratch)
+        path = await asyncio.to_thread(make_clip, folder / "camera.mp4")
+        noted: list[SessionEvent] = []
+        note = noted.append
+
+        def on_event(event: SessionEvent) -> None:
+            note(event)
+
+        master = MasterPeer(
+            source=Camera(path), on_event=on_event, viewer_limit=_VIEWER_LIMIT
+        )
+        await master.prepare()
+        async with relays(folder) as servers, Crowd() as crowd:
+            them = Sessions(master, crowd, servers)
+            note = them.note
+            await them.run(WARM_UP)
+            before = await settled(master)
+            print(f"after {WARM_UP} sessions: {before}", flush=True)
+            began = time.monotonic()
+            done = 0
+            while done < sessions:
+                step = min(200, sessions - done)
+                await them.run(step)
+                done += step
+                now = await settled(master)
+                print(f"after {done} more: {now} {alive()}", flush=True)
+            left = alive()
+            after = await settled(master)
+            await master.shutdown()
+        return {
+            "sessions": sessions,
+            "rss_mb": round(after["rss_mb"] - before["rss_mb"], 1),
+            "fds": int(after["fds"] - before["fds"]),
+            "threads": int(after["threads"] - before["threads"]),
+            "left": left,
+            "ends": dict(them.ends),
+            "slowest_loss_s": round(them.slowest_loss, 1),
+            "relays": bool(servers),
+            "seconds": round(time.monotonic() - began),
+        }
+
+
+def measure(sessions: int = 1000) -> dict[str, Any]:
+    """Return what the sessions left behind, from a process of its own.
+
+    Blocks for minutes. Raises subprocess.CalledProcessError.
+    """
+    finished = subprocess.run(
+        [sys.executable, "-m", "scripts.soaks.sessions", "--sessions", str(sessions)],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    result: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
+    return result
+
+
+def main() -> None:
+    """Print the results, the last line being JSON."""
+    parser = argparse.ArgumentParser(prog="scripts/soak sessions")
+    parser.add_argument("--sessions", type=int, default=1000)
+    options = parser.parse_args()
+    print(json.dumps(asyncio.run(soak(options.sessions))))
+
+
+if __name__ == "__main__":
+    main()
