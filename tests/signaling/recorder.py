@@ -26,6 +26,8 @@ QUICK = ConnectionTimes(
     linger=0.1,
     backoff_floor=0.02,
     backoff_cap=0.2,
+    outage_cap=0.2,
+    loss_cap=0.05,
 )
 
 

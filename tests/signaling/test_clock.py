@@ -78,6 +78,17 @@ def test_user_is_told_once(
     assert "600 s" in caplog.text
 
 
+def test_user_is_told_that_the_clock_is_right_again(
+    clock: ServiceClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock.learn(date(timedelta(minutes=10)))
+    with caplog.at_level(logging.INFO):
+        clock.learn(date(timedelta()))
+        clock.learn(date(timedelta()))
+
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
 def test_local_clock_is_the_default() -> None:
     before = datetime.now(UTC)
 

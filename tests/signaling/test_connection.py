@@ -397,6 +397,56 @@ async def test_connection_comes_back_after_an_outage(
     assert set(master.error_keys) == {"cannot_connect"}
 
 
+async def test_a_line_that_does_not_last_is_told_once(
+    connections: Connections, emulator: KvsEmulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator.limits.without_rates()
+    fragile = replace(QUICK, stable=0.5)
+    with caplog.at_level(logging.INFO, "custom_components.kinesis_webrtc"):
+        master = await connections.master(times=fragile)
+        for number in range(2, 8):
+            (await emulator.wait_for_master("camera")).cut()
+            await master.wait_connected(number)
+        during = [r.levelname for r in caplog.records if "kinesis_webrtc" in r.name]
+        await asyncio.sleep(0.8)
+
+    ours = [r.levelname for r in caplog.records if "kinesis_webrtc" in r.name]
+    assert during == ["WARNING"]
+    assert ours == ["WARNING", "INFO"]
+    assert set(master.error_keys) == {"cannot_connect"}
+
+
+async def test_endpoints_are_kept_while_nothing_is_reached(
+    connections: Connections, emulator: KvsEmulator
+) -> None:
+    emulator.limits.without_rates()
+    master = await connections.master()
+    asked = emulator.journal.calls["GetSignalingChannelEndpoint"]
+    emulator.add_fault("drop", "ConnectAsMaster", count=3)
+
+    (await emulator.wait_for_master("camera")).cut()
+    await master.wait_connected(2)
+
+    assert emulator.journal.calls["GetSignalingChannelEndpoint"] == asked
+
+
+async def test_endpoints_that_are_not_reached_for_long_are_replaced(
+    connections: Connections, emulator: KvsEmulator
+) -> None:
+    emulator.limits.without_rates()
+    master = await connections.master()
+    asked = emulator.journal.calls["GetSignalingChannelEndpoint"]
+    emulator.add_fault("drop", "ConnectAsMaster")
+
+    (await emulator.wait_for_master("camera")).cut()
+    await emulator.wait_for(
+        lambda: emulator.journal.calls["GetSignalingChannelEndpoint"] > asked
+    )
+    emulator.faults.clear()
+
+    await master.wait_connected(2)
+
+
 async def test_offer_during_an_outage_is_delivered_after_it(
     connections: Connections, emulator: KvsEmulator
 ) -> None:
@@ -426,13 +476,14 @@ async def test_refusals_are_answered_with_growing_delays(
     emulator.limits.without_rates()
     delays: list[float] = []
     master = connections.start(times=replace(QUICK, backoff_floor=0.01))
-    next_delay = master.connection._backoff.next_delay
+    reconnecting = master.connection._reconnecting
+    after_failure = reconnecting.after_failure
 
-    def record() -> float:
-        delays.append(next_delay())
+    def record(err: SignalingError) -> float:
+        delays.append(after_failure(err))
         return delays[-1]
 
-    monkeypatch.setattr(master.connection._backoff, "next_delay", record)
+    monkeypatch.setattr(reconnecting, "after_failure", record)
     await master.wait_connected()
 
     assert len(delays) == 5

@@ -6,7 +6,7 @@ Knows AWS's protocol and nothing of Home Assistant or of media.
 from .api import Execute
 from .client import SignalingClient
 from .clock import ServiceClock
-from .connection import ConnectionState, ConnectionTimes, SignalingConnection
+from .connection import ConnectionState, SignalingConnection
 from .errors import (
     CannotConnectError,
     ChannelLimitError,
@@ -55,6 +55,7 @@ from .models import (
 )
 from .pacing import Pacer
 from .presign import presign
+from .reconnecting import ConnectionTimes
 from .sdp import (
     connection_of,
     is_complete,

@@ -30,10 +30,14 @@ class Backoff:
         """Forget the failures."""
         self._failures = 0
 
-    def next_delay(self) -> float:
-        """Count one more failure and return the seconds to wait for."""
+    def next_delay(self, *, cap: float | None = None) -> float:
+        """Count one more failure and return the seconds to wait for.
+
+        `cap` is one for this delay alone, where it is lower.
+        """
         self._failures = min(self._failures + 1, _MAX_DOUBLINGS)
+        limit = self._cap if cap is None else min(cap, self._cap)
         return self._uniform(
             self._floor,
-            max(self._floor, min(self._cap, self._floor * 2**self._failures)),
+            max(self._floor, min(limit, self._floor * 2**self._failures)),
         )

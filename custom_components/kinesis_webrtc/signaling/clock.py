@@ -59,3 +59,5 @@ class ServiceClock:
                 " dated by the service's",
                 self._offset.total_seconds(),
             )
+        elif was_off and not self.correction:
+            _LOGGER.info("The local clock agrees with the service's again")

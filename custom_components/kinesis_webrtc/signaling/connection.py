@@ -10,11 +10,10 @@ from uuid import uuid4
 
 import aiohttp
 
-from .backoff import Backoff
 from .client import SignalingClient
 from .errors import (
+    CannotConnectError,
     ClockSkewError,
-    DisplacedError,
     InvalidArgumentError,
     NotAuthorizedError,
     NotConnectedError,
@@ -24,12 +23,15 @@ from .errors import (
 )
 from .messages import Message, OutgoingMessage, encode
 from .models import Role
+from .reconnecting import USUAL_TIMES, ConnectionTimes, Reconnecting
 from .translation import translate
 from .websocket import Websocket
 
 _LOGGER = logging.getLogger(__name__)
 
-_DISPLACED_AFTER = 3
+# Names of endpoints are kept so often while nothing is reached: it is hardly their fault,
+# and asking for them anew takes longer when the network is back.
+_UNREACHED_IN_A_ROW = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,30 +40,6 @@ class ConnectionState:
 
     connected: bool
     error: SignalingError | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionTimes:
-    """The times of a connection, all in seconds.
-
-    The service allows 3 connects a second to a channel, and closes a websocket after
-    10 minutes of silence and after 1 hour:
-    https://docs.aws.amazon.com/kinesisvideostreams-webrtc-dg/latest/devguide/kvswebrtc-limits.html
-    """
-
-    connect: float = 10
-    heartbeat: float = 10
-    send: float = 5
-    # A socket that lived for this long proves that connecting works.
-    stable: float = 60
-    # Ours before the service's hour, so that the next socket is open first.
-    renew: float = 55 * 60
-    # How long a replaced socket may still deliver.
-    linger: float = 2
-    backoff_floor: float = 1
-    backoff_cap: float = 30
-    # Of the delay after sockets that ended early: two masters must not fight.
-    displaced_cap: float = 300
 
 
 class SignalingConnection:
@@ -77,7 +55,7 @@ class SignalingConnection:
         client_id: str | None = None,
         on_message: Callable[[Message], None],
         on_state: Callable[[ConnectionState], None],
-        times: ConnectionTimes = ConnectionTimes(),
+        times: ConnectionTimes = USUAL_TIMES,
     ) -> None:
         """Prepare; `run` connects.
 
@@ -98,15 +76,13 @@ class SignalingConnection:
         self._operation = (
             "ConnectAsMaster" if role is Role.MASTER else "ConnectAsViewer"
         )
-        self._backoff = Backoff(floor=times.backoff_floor, cap=times.backoff_cap)
-        self._early_end_backoff = Backoff(
-            floor=times.backoff_floor, cap=times.displaced_cap
-        )
+        self._reconnecting = Reconnecting(times=times, operation=self._operation)
         self._state = ConnectionState(connected=False)
         self._websocket: Websocket | None = None
+        self._ending: Websocket | None = None
         self._available = asyncio.Event()
         self._retiring: set[asyncio.Task[None]] = set()
-        self._early_ends = 0
+        self._unreached = 0
         self._refused = False
         self._outage: SignalingError | None = None
 
@@ -123,7 +99,7 @@ class SignalingConnection:
                     websocket = await self._open()
                 except SignalingError as err:
                     self._attempt_failed(err)
-                    await asyncio.sleep(self._backoff.next_delay())
+                    await asyncio.sleep(self._reconnecting.after_failure(err))
                     continue
                 self._adopt(websocket)
                 await self._stay(websocket)
@@ -186,10 +162,15 @@ class SignalingConnection:
                 error = self._translate(err, correction)
             else:
                 self._refused = False
+                self._unreached = 0
                 return websocket
             if isinstance(error, ClockSkewError) and not corrected:
                 corrected = True
                 continue
+            if isinstance(error, CannotConnectError):
+                self._unreached += 1
+                if self._unreached % _UNREACHED_IN_A_ROW:
+                    raise error
             self._client.forget_endpoints(self._channel_arn)
             if isinstance(error, NotAuthorizedError) and not self._refused:
                 self._refused = True
@@ -238,18 +219,19 @@ class SignalingConnection:
 
     async def _stay(self, websocket: Websocket) -> None:
         """Return when it is time for the next websocket."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._times.renew):
-                await websocket.wait_ending()
-        if websocket.age >= self._times.stable:
-            self._backoff.reset()
-            self._early_end_backoff.reset()
-            self._early_ends = 0
+        times = self._times
+        if not await _ends_within(websocket, min(times.stable, times.renew)):
+            self._reconnecting.reset()
+            if self.connected:
+                self._log_return()
+            await _ends_within(websocket, times.renew - websocket.age)
             return
-        # Either the service is unwell, or another master takes the channel from us, as
-        # we from it: https://docs.aws.amazon.com/kinesisvideostreams-webrtc-dg/latest/devguide/ConnectAsMaster.html
-        self._early_ends += 1
-        await asyncio.sleep(self._early_end_backoff.next_delay())
+        if websocket is self._websocket:
+            # The service has announced the end, which is still to come.
+            self._ending = websocket
+            self._reconnecting.early_end(lost=False)
+        lost = websocket.was_lost
+        await asyncio.sleep(self._reconnecting.after_early_end(lost=lost))
 
     def _closed(self, websocket: Websocket) -> None:
         if websocket is not self._websocket:
@@ -262,17 +244,10 @@ class SignalingConnection:
         )
         self._websocket = None
         self._available.clear()
-        # `_stay` has not counted this end yet.
-        displaced = (
-            self._early_ends + 1 >= _DISPLACED_AFTER
-            and websocket.age < self._times.stable
-        )
-        self._set_state(
-            ConnectionState(
-                connected=False,
-                error=DisplacedError(operation=self._operation) if displaced else None,
-            )
-        )
+        error = None
+        if websocket.age < self._times.stable and websocket is not self._ending:
+            error = self._reconnecting.early_end(lost=websocket.was_lost)
+        self._set_state(ConnectionState(connected=False, error=error))
 
     def _attempt_failed(self, err: SignalingError) -> None:
         _LOGGER.debug("Connecting failed: %s", err)
@@ -292,11 +267,16 @@ class SignalingConnection:
                 self._channel_name,
                 state.error,
             )
-        elif state.connected and self._outage is not None:
-            self._outage = None
-            _LOGGER.info("Signaling channel %s is connected again", self._channel_name)
+        elif state.connected and not self._reconnecting.is_doubtful:
+            self._log_return()
         self._state = state
         self._on_state(state)
+
+    def _log_return(self) -> None:
+        """Say that an outage is over, which is certain of a socket that lasts only."""
+        if self._outage is not None:
+            self._outage = None
+            _LOGGER.info("Signaling channel %s is connected again", self._channel_name)
 
     async def _shut_down(self) -> None:
         websocket, self._websocket = self._websocket, None
@@ -310,3 +290,13 @@ class SignalingConnection:
             return_exceptions=True,
         )
         self._set_state(ConnectionState(connected=False))
+
+
+async def _ends_within(websocket: Websocket, seconds: float) -> bool:
+    """Wait, and return at once with True if the socket ends or is about to."""
+    try:
+        async with asyncio.timeout(seconds):
+            await websocket.wait_ending()
+    except TimeoutError:
+        return False
+    return True

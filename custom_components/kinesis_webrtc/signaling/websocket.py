@@ -27,6 +27,14 @@ CANDIDATES_PER_SECOND = 20
 _PACING_PERIOD = 1.1
 _MAX_FRAME = 256 * 1024
 _KNOWN_SENDS = 256
+_END = frozenset(
+    {
+        aiohttp.WSMsgType.CLOSE,
+        aiohttp.WSMsgType.CLOSING,
+        aiohttp.WSMsgType.CLOSED,
+        aiohttp.WSMsgType.ERROR,
+    }
+)
 
 
 class Websocket:
@@ -50,6 +58,7 @@ class Websocket:
         self._sent: dict[str, str] = {}
         self._ending = asyncio.Event()
         self._retired = False
+        self._was_told = False
         self._opened_at = asyncio.get_running_loop().time()
         self._reader = asyncio.create_task(
             self._read(), name="kinesis signaling reader"
@@ -89,6 +98,11 @@ class Websocket:
         """The code of the close, None while open."""
         return self._socket.close_code
 
+    @property
+    def was_lost(self) -> bool:
+        """Whether it has ended without a word of the service."""
+        return not self._was_told
+
     async def wait_ending(self) -> None:
         """Return when the socket has closed or the service has announced it."""
         await self._ending.wait()
@@ -127,9 +141,15 @@ class Websocket:
 
     async def _read(self) -> None:
         try:
-            async for frame in self._socket:
+            while True:
+                frame = await self._socket.receive()
                 if frame.type is aiohttp.WSMsgType.TEXT:
                     self._receive(frame.data)
+                elif frame.type in _END:
+                    # Only this one is the other side's; aiohttp reports the close code
+                    # of a lost connection as if it had been said.
+                    self._was_told |= frame.type is aiohttp.WSMsgType.CLOSE
+                    return
         finally:
             self._ending.set()
             self._on_closed(self)
@@ -142,6 +162,7 @@ class Websocket:
         if isinstance(message, StatusResponse):
             self._log_refusal(message)
         if isinstance(message, GoAway):
+            self._was_told = True
             self._ending.set()
         try:
             self._on_message(message)
