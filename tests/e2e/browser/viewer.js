@@ -68,6 +68,48 @@ window.startViewer = async (options) => {
   client.open();
 };
 
+// Runs where sound is rendered: hands on what it gets, and when.
+const RECORDER = `registerProcessor("recorder", class extends AudioWorkletProcessor {
+  process([[samples]]) {
+    this.port.postMessage({ time: currentTime, samples: samples?.slice() });
+    return true;
+  }
+});`;
+
+// Returns what is heard for so many seconds, in base64 as float32, with its rate; and
+// pairs of how many samples came before, and when (ms) the next one left the track: the
+// way from there to the loudspeaker is not the one that the page's video takes.
+window.listen = async (seconds) => {
+  const { track } = peer.getReceivers().find((one) => one.track.kind === "audio");
+  const context = new AudioContext();
+  const module = new Blob([RECORDER], { type: "text/javascript" });
+  await context.audioWorklet.addModule(URL.createObjectURL(module));
+  const recorder = new AudioWorkletNode(context, "recorder");
+  context.createMediaStreamSource(new MediaStream([track])).connect(recorder);
+  recorder.connect(context.destination);
+  const heard = new Float32Array(Math.ceil(seconds * context.sampleRate));
+  const times = [];
+  let length = 0;
+  await new Promise((resolve) => {
+    recorder.port.onmessage = ({ data: { time, samples } }) => {
+      if (!samples) {
+        return;
+      }
+      if (length % 12800 < samples.length) {
+        times.push([length, performance.now() + (time - context.currentTime) * 1000]);
+      }
+      heard.set(samples.subarray(0, heard.length - length), length);
+      length += samples.length;
+      if (length >= heard.length) {
+        resolve();
+      }
+    };
+  });
+  await context.close();
+  const { sampleRate: rate } = context;
+  return { rate, times, samples: new Uint8Array(heard.buffer).toBase64() };
+};
+
 window.stopViewer = () => {
   client.close();
   peer.close();

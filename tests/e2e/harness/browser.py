@@ -8,7 +8,7 @@ from pathlib import Path
 import shutil
 import subprocess
 import tempfile
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 import numpy as np
@@ -114,17 +114,17 @@ async def log_in(page: Page, url: str) -> None:
 
 
 # The next pictures that a video shows, small, as RGBA in base64.
-_TAKE_PICTURES = """async ([video, count, width, height]) => {
+_TAKE_PICTURES = """async ([video, count, width, height, clock]) => {
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const pictures = [];
   while (pictures.length < count) {
-    const { mediaTime } = await new Promise((resolve) => {
-      video.requestVideoFrameCallback((_now, metadata) => resolve(metadata));
+    const time = await new Promise((resolve) => {
+      video.requestVideoFrameCallback((_now, metadata) => resolve(metadata[clock]));
     });
     context.drawImage(video, 0, 0, width, height);
     const { data } = context.getImageData(0, 0, width, height);
-    pictures.push({ mediaTime, rgba: new Uint8Array(data.buffer).toBase64() });
+    pictures.push({ time, rgba: new Uint8Array(data.buffer).toBase64() });
   }
   return pictures;
 }"""
@@ -137,18 +137,20 @@ async def take_pictures(
     of: ElementHandle | None = None,
     width: int = 480,
     height: int = 270,
+    clock: Literal["mediaTime", "expectedDisplayTime"] = "mediaTime",
 ) -> list[tuple[float, Picture]]:
     """Return the next pictures that a video shows, with their media times in s.
 
-    Without an element the page's only video is meant.
+    Without an element the page's only video is meant. The other clock says when they
+    are shown, in ms.
     """
     video = of or await page.query_selector("video")
     taken: list[dict[str, Any]] = await page.evaluate(
-        _TAKE_PICTURES, [video, count, width, height]
+        _TAKE_PICTURES, [video, count, width, height, clock]
     )
     return [
         (
-            picture["mediaTime"],
+            picture["time"],
             np.frombuffer(base64.b64decode(picture["rgba"]), np.uint8).reshape(
                 height, width, 4
             ),

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import override
+from typing import Literal, override
 
 from .clip import Codec, make_clip
 from .home_assistant import REPOSITORY
@@ -12,16 +12,33 @@ from .process import Process
 # GStreamer's bindings are a package of the system, for the system's Python.
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 CLIPS = REPOSITORY / ".dev" / "clips"
+# As rtsp_server.py beeps: at this pitch, from each frame on whose number it divides.
+PITCH = 440
+BEEP_EVERY = 25
+
+type Sound = Literal["aac", "opus", "pcmu", "pcma"]
 
 
 class RtspCamera(Process):
-    """A camera, 1080p if H.264, whose frames say who and which they are."""
+    """A camera, 1080p if H.264, whose frames say who and which they are.
+
+    With sound it beeps as rtsp_server.py says. It can be started again where it was if
+    it was given a port.
+    """
 
     def __init__(
-        self, *, number: int = 1, host: str = "127.0.0.1", codec: Codec = "h264"
+        self,
+        *,
+        number: int = 1,
+        host: str = "127.0.0.1",
+        codec: Codec = "h264",
+        sound: Sound | None = None,
+        port: int = 0,
     ) -> None:
         self.number = number
         self._codec: Codec = codec
+        self._sound = sound
+        self._port = port
         self.url: str
         self._host = host
         super().__init__([], name=f"camera-{number}")
@@ -40,6 +57,9 @@ class RtspCamera(Process):
             self._host,
             "--codec",
             self._codec,
+            "--port",
+            str(self._port),
+            *(["--sound", self._sound] if self._sound else []),
         ]
         await super().start()
 
@@ -47,6 +67,10 @@ class RtspCamera(Process):
     async def get_ready(self) -> None:
         ready = await self.wait_for_line(r'^(\{"event": "ready".*)$')
         self.url = json.loads(ready[1])["url"]
+
+    async def mute(self, *, muted: bool = True) -> None:
+        """Have it send no sound, or sound again."""
+        await self.write("mute" if muted else "unmute")
 
     @property
     def events(self) -> list[dict[str, object]]:

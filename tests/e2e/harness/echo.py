@@ -1,6 +1,7 @@
-"""An Echo, driven from the test: offer, answer, what it saw."""
+"""An Echo, driven from the test: offer, answer, what it saw and heard."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 import json
 from pathlib import Path
@@ -33,6 +34,15 @@ class Frames:
     damaged: int
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A second of sound; `lags_ms` is how late its beeps were to their pictures."""
+
+    loudness: float
+    pitch: float | None
+    lags_ms: list[float]
+
+
 class Echo(Process):
     """An Echo in its own process, in a network namespace where that is asked for."""
 
@@ -42,6 +52,7 @@ class Echo(Process):
         era: Era = Era.Y2023,
         frames: int = 60,
         picture: Path | None = None,
+        listen: bool = False,
         prefix: Sequence[str | Path] = (),
     ) -> None:
         self.offer: str
@@ -49,6 +60,8 @@ class Echo(Process):
         command += [f"--era={era}", f"--frames={frames}"]
         if picture:
             command += [f"--picture={picture}"]
+        if listen:
+            command.append("--listen")
         super().__init__([*prefix, *command], name="echo", directory=REPOSITORY)
 
     @override
@@ -83,6 +96,27 @@ class Echo(Process):
         return Frames(
             event["numbers"], event["cameras"], width, height, event["damaged"]
         )
+
+    async def hears(
+        self, condition: Callable[[Heard], bool], *, timeout: float = 30
+    ) -> Heard:
+        """Return the first second of sound, from now on, that is as wanted."""
+        start = len(self.lines)
+        # The second that has begun already may be half of what was before.
+        is_whole = False
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    match = await self.wait_for_line(
+                        r'^\{"event": "heard", (.*)$', timeout=timeout, start=start
+                    )
+                    start = self.lines.index(match.string, start) + 1
+                    heard = Heard(**json.loads(f"{{{match[1]}"))
+                    if is_whole and condition(heard):
+                        return heard
+                    is_whole = True
+        except TimeoutError:
+            raise self.failure("did not hear what was wanted") from None
 
     async def hang_up(self) -> None:
         """Close the connection as an Echo does: DTLS close, then silence."""

@@ -2,9 +2,10 @@
 
 It prints one JSON object a line: {"event": "offer", "sdp": …}; then, after it was given
 {"answer": …} on its standard input, "connected", "first_frame" and "frames". It stays
-connected until its input ends. Times are in ms since the offer was printed.
+connected until its input ends. Times are in ms since the offer was printed. If it
+listens, it says "heard" for each second of sound, and decodes pictures for ever.
 
-    python -m tests.e2e.harness.echo_process [--frames 60] [--picture FILE.png]
+    python -m tests.e2e.harness.echo_process [--frames 60] [--picture FILE.png] [--listen]
 """
 
 import argparse
@@ -30,6 +31,7 @@ import numpy as np
 from PIL import Image
 
 from .echo_offer import Era, acceptable_answer, echo_offer, name_sections
+from .hearing import Hearing
 from .pattern import read
 
 
@@ -53,12 +55,16 @@ class _Damage(logging.Handler):
 class Echo:
     """One peer connection, from its offer to enough decoded frames."""
 
-    def __init__(self, *, era: Era, frames: int, picture: Path | None) -> None:
+    def __init__(
+        self, *, era: Era, frames: int, picture: Path | None, listen: bool
+    ) -> None:
         self._peer = RTCPeerConnection(
             RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         )
         self._era = era
         self._wanted = frames
+        self._listen = listen
+        self._hearing: Hearing | None = None
         self._picture = picture
         self._offered = 0.0
         self._watch: asyncio.Task[None] | None = None
@@ -76,6 +82,10 @@ class Echo:
         assert capabilities is not None
         h264 = [one for one in capabilities.codecs if one.mimeType == "video/H264"]
         video.setCodecPreferences(h264[:1])
+        if self._listen:
+            self._hearing = Hearing(
+                video.receiver.transport, lambda heard: say("heard", **heard)
+            )
         offer = await self._peer.createOffer()
         await self._peer.setLocalDescription(
             RTCSessionDescription(name_sections(offer.sdp, self._era), "offer")
@@ -121,7 +131,7 @@ class Echo:
         numbers: list[int | None] = []
         cameras: set[int] = set()
         try:
-            while len(numbers) < self._wanted:
+            while self._listen or len(numbers) < self._wanted:
                 frame = await track.recv()
                 assert isinstance(frame, VideoFrame)
                 if not numbers:
@@ -132,6 +142,8 @@ class Echo:
                 numbers.append(reading.number if reading else None)
                 if reading:
                     cameras.add(reading.camera)
+                    if self._hearing is not None:
+                        self._hearing.see(reading.number, frame.pts)
         except MediaStreamError:
             say("ended", frames=len(numbers), ms=self._elapsed())
             return
@@ -153,8 +165,14 @@ async def main() -> None:
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--era", type=Era, default=Era.Y2023)
     parser.add_argument("--picture", type=Path)
+    parser.add_argument("--listen", action="store_true")
     options = parser.parse_args()
-    echo = Echo(era=options.era, frames=options.frames, picture=options.picture)
+    echo = Echo(
+        era=options.era,
+        frames=options.frames,
+        picture=options.picture,
+        listen=options.listen,
+    )
     await echo.offer()
     while line := await asyncio.to_thread(sys.stdin.readline):
         await echo.apply(json.loads(line)["answer"])

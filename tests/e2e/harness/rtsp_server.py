@@ -4,14 +4,22 @@ It prints one JSON object a line: {"event": "ready", "url": …}, then "play" an
 "teardown" with the number of clients that are playing.
 
     /usr/bin/python3 rtsp_server.py CLIP [--host 127.0.0.1] [--rate 25] [--codec h264]
+                                    [--sound aac] [--port 0]
+
+With sound it beeps at 440 Hz for 0.4 s of each second, from the first, the 26th, … of
+the clip's frames on. A line "mute" on its standard input ends its sound, "unmute" lets
+it go on.
 
 The frames are numbered (pattern.py), so the clip starts over seamlessly and nothing is
 encoded again; it imports nothing of the project, which that Python could not.
 """
 
 import argparse
+import array
 import json
+import math
 from pathlib import Path
+import sys
 import threading
 import time
 from typing import Any
@@ -27,8 +35,22 @@ DELIMITERS = {"h264": (b"\0\0\0\1\x09", 1), "h265": (b"\0\0\0\1\x46\x01", 1)}
 PIPELINE = (
     "( appsrc name=source is-live=true format=time do-timestamp=false "
     "caps=video/x-{codec},stream-format=byte-stream,alignment=au,framerate={rate}/1 "
-    "! {codec}parse ! rtp{codec}pay name=pay0 pt=96 config-interval=-1 mtu=1400 )"
+    "! {codec}parse ! rtp{codec}pay name=pay0 pt=96 config-interval=-1 mtu=1400 {sound})"
 )
+SOUND_RATE = 48_000
+SOUND = (
+    "appsrc name=sound is-live=true format=time do-timestamp=false "
+    "caps=audio/x-raw,format=S16LE,layout=interleaved,channels=1,rate=48000 "
+    "! audioconvert ! audioresample ! {encoder} name=pay1 "
+)
+ENCODERS = {
+    "aac": "avenc_aac bitrate=64000 ! aacparse ! rtpmp4gpay pt=97",
+    "opus": "opusenc ! rtpopuspay pt=97",
+    "pcmu": "mulawenc ! rtppcmupay pt=0",
+    "pcma": "alawenc ! rtppcmapay pt=8",
+}
+PITCH = 440
+BEEP_SECONDS = 0.4
 
 
 def say(event: str, **fields: object) -> None:
@@ -36,11 +58,27 @@ def say(event: str, **fields: object) -> None:
     print(json.dumps({"event": event, **fields}), flush=True)
 
 
+def beep_of(frame: int, rate: int) -> bytes:
+    """Return the samples that belong to a frame."""
+    step = SOUND_RATE // rate
+    first = frame % rate * step
+    wave = array.array("h", bytes(2 * step))
+    for index in range(step):
+        if (at := (first + index) / SOUND_RATE) < BEEP_SECONDS:
+            wave[index] = round(8000 * math.sin(2 * math.pi * PITCH * at))
+    return wave.tobytes()
+
+
 class Player:
     """Pushes access units at the frame rate until its media goes away."""
 
-    def __init__(self, source: Any, units: list[bytes], rate: int) -> None:
-        self.source, self.units, self.rate = source, units, rate
+    is_muted = False
+
+    def __init__(self, element: Any, units: list[bytes], rate: int) -> None:
+        self.source = element.get_by_name("source")
+        self.sound = element.get_by_name("sound")
+        self.units, self.rate = units, rate
+        self.beeps = [beep_of(frame, rate) for frame in range(rate)]
         self.gone = threading.Event()
 
     def run(self) -> None:
@@ -48,30 +86,41 @@ class Player:
         start = time.monotonic()
         number = 0
         while not self.gone.wait(start + number / self.rate - time.monotonic()):
-            buffer = Gst.Buffer.new_wrapped(self.units[number % len(self.units)])
-            buffer.pts = buffer.dts = number * Gst.SECOND // self.rate
-            buffer.duration = Gst.SECOND // self.rate
-            if self.source.emit("push-buffer", buffer) != Gst.FlowReturn.OK:
+            if not self.push(self.source, self.units[number % len(self.units)], number):
                 return
+            if self.sound is not None and not Player.is_muted:
+                beep = self.beeps[number % len(self.units) % self.rate]
+                self.push(self.sound, beep, number)
             number += 1
+
+    def push(self, source: Any, data: bytes, number: int) -> bool:
+        """Push what belongs to a frame."""
+        buffer = Gst.Buffer.new_wrapped(data)
+        buffer.pts = buffer.dts = number * Gst.SECOND // self.rate
+        buffer.duration = Gst.SECOND // self.rate
+        return bool(source.emit("push-buffer", buffer) == Gst.FlowReturn.OK)
 
 
 class Factory(GstRtspServer.RTSPMediaFactory):  # type: ignore[misc]
     """One pipeline, shared by all clients, from the clip's first frame."""
 
-    def __init__(self, units: list[bytes], rate: int, codec: str) -> None:
+    def __init__(
+        self, units: list[bytes], rate: int, codec: str, sound: str | None = None
+    ) -> None:
         super().__init__()
         self.units, self.rate, self.codec = units, rate, codec
+        self.sound = SOUND.format(encoder=ENCODERS[sound]) if sound else ""
         self.set_shared(True)
 
     def do_create_element(self, _url: Any) -> Any:
         """Return the pipeline."""
-        return Gst.parse_launch(PIPELINE.format(codec=self.codec, rate=self.rate))
+        return Gst.parse_launch(
+            PIPELINE.format(codec=self.codec, rate=self.rate, sound=self.sound)
+        )
 
     def do_configure(self, media: Any) -> None:
         """Feed the pipeline while it is prepared."""
-        source = media.get_element().get_by_name("source")
-        player = Player(source, self.units, self.rate)
+        player = Player(media.get_element(), self.units, self.rate)
         media.connect("unprepared", lambda _media: player.gone.set())
         threading.Thread(target=player.run, daemon=True).start()
 
@@ -100,6 +149,12 @@ class Audience:
             say("teardown", playing=len(self.playing))
 
 
+def obey() -> None:
+    """Mute and unmute as told."""
+    for line in sys.stdin:
+        Player.is_muted = line.strip() == "mute"
+
+
 def main() -> None:
     """Serve until killed."""
     parser = argparse.ArgumentParser()
@@ -107,17 +162,22 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--rate", type=int, default=25)
     parser.add_argument("--codec", choices=DELIMITERS, default="h264")
+    parser.add_argument("--sound", choices=ENCODERS)
+    parser.add_argument("--port", default="0")
     options = parser.parse_args()
 
     delimiter, more = DELIMITERS[options.codec]
     _, *parts = options.clip.read_bytes().split(delimiter)
     Gst.init(None)
-    server = GstRtspServer.RTSPServer(address=options.host, service="0")
-    factory = Factory([part[more:] for part in parts], options.rate, options.codec)
+    server = GstRtspServer.RTSPServer(address=options.host, service=options.port)
+    factory = Factory(
+        [part[more:] for part in parts], options.rate, options.codec, options.sound
+    )
     server.get_mount_points().add_factory("/camera", factory)
     audience = Audience()
     server.connect("client-connected", audience.joined)
     server.attach(None)
+    threading.Thread(target=obey, daemon=True).start()
     say("ready", url=f"rtsp://{options.host}:{server.get_bound_port()}/camera")
     GLib.MainLoop().run()
 
