@@ -161,7 +161,9 @@ class Bench:
                             current.cells[master.name, count] = cell
                             self._tell(number, master.name, count, cell)
                 except (ProcessError, TimeoutError) as err:
-                    print(f"round {number + 1}, {master.name}: {err}", flush=True)
+                    # The rest is all that it has said.
+                    reason = str(err).partition("\n")[0] or type(err).__name__
+                    print(f"round {number + 1}, {master.name}: {reason}", flush=True)
             if self.answers is not None:
                 await self.answers.measure(ANSWERS)
             current.floor = await self._measure_floor(current)

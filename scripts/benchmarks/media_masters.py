@@ -110,8 +110,9 @@ class Peer:
             offer = await viewers.event("offer", number)
             await viewers.order("offered", id=number)
             await self._process.write(json.dumps({"id": number, "sdp": offer["sdp"]}))
+            # Some have the more to do with each viewer the more of them there are.
             match = await self._process.wait_for_line(
-                rf'^(?=.*"id": ?{number}[,}}])(.*"answer".*)$', start=start
+                rf'^(?=.*"id": ?{number}[,}}])(.*"answer".*)$', start=start, timeout=60
             )
             answer = json.loads(match[1])
             await viewers.order("answer", id=number, sdp=answer["sdp"])
