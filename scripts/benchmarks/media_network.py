@@ -10,7 +10,6 @@ import os
 from pathlib import Path
 import subprocess
 
-NAME = "kinesis-bench"
 ADDRESS = "10.77.9.1"
 
 
@@ -18,25 +17,25 @@ def _ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)
 
 
-def _remove() -> None:
-    if Path("/run/netns", NAME).exists():
-        _ip("netns", "delete", NAME)
+def _remove(name: str) -> None:
+    if Path("/run/netns", name).exists():
+        _ip("netns", "delete", name)
 
 
 @contextmanager
-def bench_network() -> Iterator[None]:
+def bench_network(name: str = "kinesis-bench") -> Iterator[None]:
     """Enter the network with this thread, and all that it starts; it goes in the end."""
-    _remove()
+    _remove(name)
     try:
-        _ip("netns", "add", NAME)
-        _ip("-n", NAME, "link", "set", "lo", "up")
-        _ip("-n", NAME, "link", "add", "eth0", "type", "veth", "peer", "name", "eth1")
-        _ip("-n", NAME, "address", "add", f"{ADDRESS}/24", "dev", "eth0")
+        _ip("netns", "add", name)
+        _ip("-n", name, "link", "set", "lo", "up")
+        _ip("-n", name, "link", "add", "eth0", "type", "veth", "peer", "name", "eth1")
+        _ip("-n", name, "address", "add", f"{ADDRESS}/24", "dev", "eth0")
         for link in ("eth0", "eth1"):
-            _ip("-n", NAME, "link", "set", link, "up")
-        _ip("-n", NAME, "route", "add", "default", "dev", "eth0")
-        with Path("/run/netns", NAME).open() as namespace:
+            _ip("-n", name, "link", "set", link, "up")
+        _ip("-n", name, "route", "add", "default", "dev", "eth0")
+        with Path("/run/netns", name).open() as namespace:
             os.setns(namespace.fileno(), os.CLONE_NEWNET)
         yield
     finally:
-        _remove()
+        _remove(name)

@@ -2,7 +2,8 @@
 //
 // One JSON object a line. On standard input: {"do": "offer", "count": N}, {"do": "answer",
 // "id": I, "sdp": S}, {"do": "candidate", "id": I, "candidate": C}, {"do": "measure",
-// "seconds": T}. On standard output: "offer" and "connected" of each viewer, and "result".
+// "seconds": T}, {"do": "forget"} what came more than a second ago. On standard output:
+// "offer" and "connected" of each viewer, and "result".
 package main
 
 import (
@@ -277,6 +278,18 @@ func (v *viewer) snapshot() ([]packet, int64) {
 	return append([]packet(nil), v.packets...), v.connected
 }
 
+func (v *viewer) forget(before int64) {
+	v.lock.Lock()
+	defer v.lock.Unlock()
+	var kept []packet
+	for _, one := range v.packets {
+		if one.arrived >= before {
+			kept = append(kept, one)
+		}
+	}
+	v.packets = kept
+}
+
 // within returns the packets sent from the first that came after begin to the last
 // that came before end, those among them that came late included.
 func within(packets []packet, begin, end int64) (chosen []packet) {
@@ -395,6 +408,10 @@ func main() {
 				webrtc.ICECandidateInit{Candidate: order.Candidate})
 		case "measure":
 			measure(viewers, order.Seconds)
+		case "forget":
+			for _, v := range viewers {
+				v.forget(now() - int64(time.Second))
+			}
 		}
 	}
 	for _, v := range viewers {
