@@ -1,12 +1,11 @@
 """What happens at a shared camera, as Alexa is told of it."""
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Protocol
 
-from homeassistant.components.event import ATTR_EVENT_TYPE, ATTR_EVENT_TYPES
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState, ConfigSubentry
-from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNAVAILABLE, Platform
+from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNAVAILABLE
 from homeassistant.core import (
     CALLBACK_TYPE,
     HomeAssistant,
@@ -29,15 +28,11 @@ from .const import (
     DOMAIN,
     TAG_CREATED_BY,
 )
+from .doorbell import Doorbell
 from .entity_watch import EntityWatch
 
-# An announcement that comes later than that is about nobody at the door.
-STALE: Final = timedelta(seconds=30)
 # Seconds: AWS moves a master to another socket now and then, a camera starts anew.
 SETTLE: Final = 30.0
-
-# A doorbell may tell of more than its button.
-_RING: Final = "ring"
 
 
 class AlexaListener(Protocol):
@@ -100,7 +95,7 @@ class AlexaCamera:
         # What Alexa was told last; None is nothing yet.
         self._detected: bool | None = None
         self._reachable: bool | None = None
-        self._rung = dt_util.utc_from_timestamp(0)
+        self._doorbell = Doorbell()
         self._cancel_settling: CALLBACK_TYPE | None = None
 
     @callback
@@ -213,11 +208,10 @@ class AlexaCamera:
 
     @callback
     def _on_doorbell(self, old: State | None, new: State | None) -> None:
-        """Tell of a press once; what was restored, or has come back, is none."""
-        at = _pressed_at(old, new)
-        if at is None or at <= self._rung or dt_util.utcnow() - at > STALE:
+        """Tell of a press."""
+        at = self._doorbell.pressed_at(old, new)
+        if at is None:
             return
-        self._rung = at
         for listener in self._listeners:
             listener.async_doorbell_pressed(self._data[CONF_CHANNEL_NAME], at)
 
@@ -281,16 +275,3 @@ def _may_be_alexas(data: Mapping[str, Any]) -> bool:
     """Return whether the skill lists channels of this name."""
     name: str = data[CONF_CHANNEL_NAME]
     return name.startswith(CHANNEL_NAME_PREFIX) and "." not in name
-
-
-def _pressed_at(old: State | None, new: State | None) -> datetime | None:
-    """Return when a doorbell was pressed, if that is what the change tells."""
-    if old is None or new is None or old.state == STATE_UNAVAILABLE:
-        return None
-    if new.domain != Platform.EVENT:
-        was_pressed = (old.state, new.state) == (STATE_OFF, STATE_ON)
-        return new.last_changed if was_pressed else None
-    is_ring = new.attributes.get(ATTR_EVENT_TYPE) == _RING
-    if _RING in new.attributes.get(ATTR_EVENT_TYPES, ()) and not is_ring:
-        return None
-    return dt_util.parse_datetime(new.state)

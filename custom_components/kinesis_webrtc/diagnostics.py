@@ -105,6 +105,7 @@ def _shared_camera(camera: SharedCamera) -> dict[str, Any]:
         "bytes_sent": camera.bytes_sent,
         "feed": {
             "open": feed.is_open,
+            "held": feed.is_held,
             "opened": feed.opened,
             "format": asdict(feed.format) if feed.format else None,
         },

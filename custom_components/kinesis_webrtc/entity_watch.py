@@ -55,8 +55,8 @@ class EntityWatch:
         self._stop_registry = self._stop_states = None
 
     @callback
-    def _async_resolve(self, _: Event[Any] | None = None) -> None:
-        """Listen under the entity id that the entity has now."""
+    def _async_resolve(self, event: Event[Any] | None = None) -> None:
+        """Listen under the entity id that the entity has now, and tell of another."""
         entity_id = er.async_resolve_entity_id(er.async_get(self._hass), self._entity)
         if entity_id == self._entity_id:
             return
@@ -68,6 +68,8 @@ class EntityWatch:
             self._stop_states = async_track_state_change_event(
                 self._hass, entity_id, self._async_changed
             )
+        if event is not None:
+            self._on_change(None, self.state)
 
     @callback
     def _async_changed(self, event: Event[EventStateChangedData]) -> None:

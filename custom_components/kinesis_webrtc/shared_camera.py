@@ -16,6 +16,7 @@ from .camera_source import CameraSource
 from .channel_master import ChannelMaster
 from .const import CONF_CAMERA, CONF_CHANNEL_ARN, CONF_SHARING, DOMAIN
 from .home_viewers import HomeViewers, is_home_viewer
+from .keep_warm import KeepWarm
 from .peer import (
     CameraFeed,
     CandidateGathered,
@@ -91,6 +92,7 @@ class SharedCamera(SubentryRuntime):
             is_connected=lambda: self.connected,
         )
         self.async_add_listener(self._alexa.async_check_health)
+        self._keep_warm = KeepWarm(hass=hass, subentry=subentry, hold=self._hold)
         self.self_test = SelfTest(
             camera=self, client=client, on_changed=self._async_changed
         )
@@ -177,6 +179,7 @@ class SharedCamera(SubentryRuntime):
             self._hass, self._peer.prepare(), f"{DOMAIN} peer {self.subentry.title}"
         )
         self._async_start_channel()
+        self._keep_warm.async_start()
 
     @callback
     def _async_start_channel(self) -> None:
@@ -201,6 +204,7 @@ class SharedCamera(SubentryRuntime):
         await self._async_stop_camera()
 
     async def _async_stop_camera(self) -> None:
+        self._keep_warm.async_stop()
         await self.self_test.async_stop()
         await self._async_stop_channel()
         if self._prepared is not None:
@@ -232,6 +236,7 @@ class SharedCamera(SubentryRuntime):
         ):
             await self._async_stop_channel()
             self._async_start_channel()
+        self._keep_warm.async_follow()
         await self._alexa.async_follow()
 
     async def async_set_sharing(self, *, sharing: bool) -> None:
@@ -241,6 +246,10 @@ class SharedCamera(SubentryRuntime):
             self.subentry,
             data={**self.subentry.data, CONF_SHARING: sharing},
         )
+
+    def _hold(self) -> Callable[[], None]:
+        """Have the camera open, whichever it is now."""
+        return self._peer.hold()
 
     async def _async_prepared(self) -> None:
         """Wait until the peer is prepared; one that is not answers all the same."""

@@ -23,10 +23,12 @@ from .const import (
     CONF_CHANNEL,
     CONF_CHANNEL_ARN,
     CONF_CHANNEL_NAME,
+    CONF_KEEP_WARM,
     CONF_SET_MESSAGE_TTL,
     DOMAIN,
     MESSAGE_TTL,
 )
+from .keep_warm import DEFAULT, Warmth, warmth_data, warmth_of, warmth_selector
 from .signaling import Channel
 
 _TTL_SCHEMA: Final = vol.Schema(
@@ -41,6 +43,7 @@ class SharedCameraFlow(AlexaFlow):
         """Start without a choice."""
         super().__init__()
         self._existing: ExistingChannel | None = None
+        self._warmth = DEFAULT
         self._made_channel = False
 
     @callback
@@ -98,6 +101,8 @@ class SharedCameraFlow(AlexaFlow):
     ) -> SubentryFlowResult:
         if not await self._async_begin():
             return self.async_abort(reason="entry_not_loaded")
+        if user_input is not None:
+            self._warmth = Warmth(user_input[CONF_KEEP_WARM])
         if (
             user_input is not None
             and self._choose_camera(user_input[CONF_CAMERA])
@@ -196,6 +201,7 @@ class SharedCameraFlow(AlexaFlow):
             CONF_CAMERA: self._camera.id,
             CONF_CHANNEL_ARN: self._channel_arn,
             CONF_CHANNEL_NAME: self._channel_name,
+            **warmth_data(self._warmth),
             **(self._alexa.data if self._alexa else {}),
         }
         subentry = self._subentry
@@ -210,7 +216,7 @@ class SharedCameraFlow(AlexaFlow):
         kept = {
             key: value
             for key, value in subentry.data.items()
-            if key not in ALEXA_FIELDS
+            if key not in (*ALEXA_FIELDS, CONF_KEEP_WARM)
         }
         return self.async_update_and_abort(
             self._get_entry(),
@@ -244,6 +250,7 @@ class SharedCameraFlow(AlexaFlow):
                     except_subentry_id=self._subentry_id,
                     offer_new=True,
                 ),
+                vol.Required(CONF_KEEP_WARM, default=DEFAULT): warmth_selector(),
             }
         )
 
@@ -257,6 +264,7 @@ class SharedCameraFlow(AlexaFlow):
                 registry, subentry.data[CONF_CAMERA]
             ),
             CONF_CHANNEL: subentry.data[CONF_CHANNEL_ARN],
+            CONF_KEEP_WARM: warmth_of(subentry.data),
         }
 
     @property

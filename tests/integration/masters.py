@@ -70,8 +70,23 @@ class Peer:
         self.mock = create_autospec(MasterPeer, instance=True)
         self.mock.answer.return_value = "answer"
         self.mock.bytes_sent = 0
-        self.mock.feed = SimpleNamespace(is_open=False, opened=0, format=None)
+        self.mock.feed = SimpleNamespace(
+            is_open=False, is_held=False, opened=0, format=None
+        )
+        self.mock.hold.side_effect = self._hold
+        self.holds = 0
         self.mock.close.side_effect = self._close
+
+    def _hold(self) -> Callable[[], None]:
+        self.holds += 1
+        is_held = True
+
+        def release() -> None:
+            nonlocal is_held
+            self.holds -= is_held
+            is_held = False
+
+        return release
 
     async def _close(
         self, viewer_id: str, reason: EndReason = EndReason.REQUESTED

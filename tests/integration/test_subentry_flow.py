@@ -18,6 +18,7 @@ from custom_components.kinesis_webrtc.const import (
     CONF_CHANNEL,
     CONF_CHANNEL_ARN,
     CONF_CHANNEL_NAME,
+    CONF_KEEP_WARM,
     CONF_KIND,
     CONF_REGION,
     CONF_SET_MESSAGE_TTL,
@@ -993,13 +994,30 @@ async def test_a_change_starts_from_what_there_is(
     assert result["step_id"] == "reconfigure"
     assert offered(result) == ["Create a new one", "ha-hall"]
     suggested = suggested_values(result)
-    assert suggested == {CONF_CAMERA: CAMERA, CONF_CHANNEL: channel_arn("ha-hall")}
+    assert suggested == {
+        CONF_CAMERA: CAMERA,
+        CONF_CHANNEL: channel_arn("ha-hall"),
+        CONF_KEEP_WARM: "event",
+    }
 
     before = only_subentry(shared)
     result = await submit(hass, result, suggested)
 
     assert result["reason"] == "reconfigure_successful"
     assert only_subentry(shared) == before
+
+
+async def test_when_the_stream_is_opened_is_kept_and_taken_back(
+    hass: HomeAssistant, shared: MockConfigEntry
+) -> None:
+    for choice, kept in (("always", "always"), ("never", "never"), ("event", None)):
+        result = await start_change(hass, shared)
+        user_input = {**suggested_values(result), CONF_KEEP_WARM: choice}
+        result = await submit(hass, result, user_input)
+        assert result["reason"] == "reconfigure_successful"
+        assert only_subentry(shared).data.get(CONF_KEEP_WARM) == kept
+        result = await start_change(hass, shared)
+        assert suggested_values(result)[CONF_KEEP_WARM] == choice
 
 
 async def test_another_camera_is_shared_through_the_same_channel(

@@ -283,3 +283,143 @@ async def test_closing_waits_for_the_camera(
     assert not feed.is_open
     feed.subscribe(ends)
     assert not feed.is_open
+
+
+async def pictures(feed: CameraFeed, count: int = 1) -> None:
+    """Wait until the feed has so many pictures of the group in flight."""
+    async with asyncio.timeout(10):
+        while len(feed.group_of_pictures) < count:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_held_camera_is_open_for_nobody_and_shows_at_once(
+    make_feed: Callable[..., CameraFeed], ends: Ends
+) -> None:
+    feed = make_feed()
+    release = feed.hold()
+    await pictures(feed, 3)
+    group = feed.group_of_pictures
+    viewer = feed.subscribe(ends)
+    assert (await take(viewer, 3)) == group[:3]
+    viewer.close()
+    await asyncio.sleep(0.3)
+    assert feed.is_open
+    assert feed.opened == 1
+    release()
+    await closed(feed)
+    assert not feed.is_held
+
+
+async def test_last_hold_counts_and_viewers_stay(
+    make_feed: Callable[..., CameraFeed], ends: Ends
+) -> None:
+    feed = make_feed(linger=0.0)
+    first, second = feed.hold(), feed.hold()
+    await pictures(feed)
+    first()
+    first()
+    await asyncio.sleep(0.1)
+    assert feed.is_open
+    viewer = feed.subscribe(ends)
+    second()
+    await take(viewer, 10)
+    assert feed.opened == 1
+    viewer.close()
+    await closed(feed)
+
+
+async def test_held_camera_that_fails_is_tried_for_as_long_as_it_takes(
+    make_feed: Callable[..., CameraFeed], clip: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "late.mp4"
+    camera = FileSource(path)
+    feed = make_feed(camera, source_patience=0.0)
+    feed.hold()
+    await camera.wait_resolved(4)
+    shutil.copy(clip, path)
+    await pictures(feed, 2)
+
+
+async def test_viewer_of_a_held_camera_that_fails_does_not_wait_for_its_pause(
+    make_feed: Callable[..., CameraFeed], ends: Ends, clip: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "late.mp4"
+    camera = FileSource(path)
+    feed = make_feed(camera, backoff_floor=60.0)
+    feed.hold()
+    await camera.wait_resolved(1)
+    shutil.copy(clip, path)
+    await take(feed.subscribe(ends), 2)
+
+
+async def test_viewer_of_a_held_camera_that_is_off_is_told_and_the_hold_goes_on(
+    make_feed: Callable[..., CameraFeed], ends: Ends, clip: Path
+) -> None:
+    class Sleepy(FileSource):
+        is_off = True
+
+        async def resolve(self) -> StreamUrl:
+            stream = await super().resolve()
+            if self.is_off:
+                raise SourceError("camera_off")
+            return stream
+
+    camera = Sleepy(clip)
+    feed = make_feed(camera)
+    feed.hold()
+    await camera.wait_resolved(2)
+    feed.subscribe(ends)
+    await asyncio.wait_for(ends.event.wait(), 5)
+    assert ends.seen == [(EndReason.CAMERA_OFF, None)]
+    camera.is_off = False
+    await pictures(feed, 2)
+
+
+async def test_viewer_that_comes_late_has_the_whole_patience(
+    make_feed: Callable[..., CameraFeed], ends: Ends, tmp_path: Path
+) -> None:
+    camera = FileSource(tmp_path / "never.mp4")
+    feed = make_feed(camera, source_patience=0.5)
+    feed.hold()
+    await asyncio.sleep(0.6)
+    began = asyncio.get_running_loop().time()
+    feed.subscribe(ends)
+    await asyncio.wait_for(ends.event.wait(), 5)
+    assert asyncio.get_running_loop().time() - began >= 0.5
+    assert feed.is_open
+
+
+async def test_stills_are_fetched_for_viewers_alone(
+    make_feed: Callable[..., CameraFeed], ends: Ends
+) -> None:
+    class Webcam:
+        fetched = 0
+
+        async def resolve(self) -> Stills:
+            return Stills(fetch=self.fetch, interval=0.01)
+
+        async def fetch(self) -> bytes:
+            self.fetched += 1
+            return make_still(90)
+
+    camera = Webcam()
+    feed = make_feed(camera)
+    feed.hold()
+    await closed(feed)
+    assert camera.fetched == 0
+    viewer = feed.subscribe(ends)
+    await take(viewer, 1)
+    feed.hold()
+    viewer.close()
+    await closed(feed)
+
+
+async def test_closing_ends_holds(make_feed: Callable[..., CameraFeed]) -> None:
+    feed = make_feed()
+    release = feed.hold()
+    await pictures(feed)
+    await feed.close()
+    assert not feed.is_open
+    release()
+    feed.hold()
+    assert not feed.is_open

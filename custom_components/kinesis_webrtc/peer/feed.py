@@ -21,30 +21,36 @@ from .h264 import AccessUnit
 from .limits import Limits
 from .media import Media
 from .media_stream import MediaStream
+from .patience import UNEXPECTED, Patience
 from .reader import Outcome, StreamFormat, StreamReader
 from .ring import Ring
 from .rtp_stream import RtpStream
 from .sound_fanout import SoundFanout
 from .sound_stream import SoundStream
-from .source import CAMERA_OFF, MediaSource, SourceError, Stills, StreamUrl
+from .source import MediaSource, SourceError, Stills, StreamUrl
 from .stills_reader import StillsReader
 from .subscription import EndCallback, Subscription
 from .timeline import Timeline
 
 _LOGGER = logging.getLogger(__name__)
 
+_UNWATCHED = "nobody watches"
+
 
 class CameraFeed:
     """One camera's stream and those who watch it."""
 
     def __init__(self, *, source: MediaSource, limits: Limits) -> None:
-        """Prepare; nothing is opened before the first subscription."""
+        """Prepare; nothing is opened before the first subscription or hold."""
         self._source = source
         self._limits = limits
         self._subscriptions: set[Subscription] = set()
         self._listeners: set[Subscription] = set()
         self._task: asyncio.Task[None] | None = None
         self._lingering: asyncio.TimerHandle | None = None
+        self._holds: set[object] = set()
+        self._patience = Patience(limits)
+        self._has_stills = False
         self._timeline = Timeline()
         self._delivered_at: float | None = None
         self._closed = False
@@ -69,24 +75,44 @@ class CameraFeed:
         """Whether the stream is read or about to be."""
         return self._task is not None
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the stream is to be open also while nobody watches."""
+        return bool(self._holds)
+
+    def hold(self) -> Callable[[], None]:
+        """Have the camera open without a viewer, until what is returned is called.
+
+        While it fails it is opened again and again, after pauses; nobody is told. It
+        does nothing for a camera of stills: those need no opening.
+        """
+        hold = object()
+        self._holds.add(hold)
+        if self._task is None:
+            # It may have got a stream meanwhile.
+            self._has_stills = False
+        self._wish(to_watch=False)
+
+        def release() -> None:
+            self._holds.discard(hold)
+            self._linger()
+
+        return release
+
     def subscribe(self, on_end: EndCallback) -> Subscription:
         """Join; the first one opens the camera, beside whatever the caller does."""
         subscription = Subscription(self, on_end, self._limits.backlog)
+        is_first = not self._subscriptions
         self._subscriptions.add(subscription)
-        if self._lingering is not None:
-            self._lingering.cancel()
-            self._lingering = None
-        self._ensure()
+        if is_first:
+            self._wish(to_watch=True)
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Leave; after the last one the camera stays open for a moment."""
         self._subscriptions.discard(subscription)
         self._listeners.discard(subscription)
-        if self._subscriptions or self._task is None or self._lingering is not None:
-            return
-        loop = asyncio.get_running_loop()
-        self._lingering = loop.call_later(self._limits.linger, self._stop)
+        self._linger()
 
     def send(
         self,
@@ -136,6 +162,23 @@ class CameraFeed:
             await asyncio.wait({task})
         self.fanout.close()
 
+    @property
+    def _is_wanted(self) -> bool:
+        return bool(self._subscriptions or (self._holds and not self._has_stills))
+
+    def _wish(self, *, to_watch: bool) -> None:
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+        self._patience.wish(to_watch=to_watch)
+        self._ensure()
+
+    def _linger(self) -> None:
+        if self._is_wanted or self._task is None or self._lingering is not None:
+            return
+        loop = asyncio.get_running_loop()
+        self._lingering = loop.call_later(self._limits.linger, self._stop)
+
     def _ensure(self) -> None:
         if self._task is None and not self._closed:
             self._task = asyncio.create_task(self._run(), name="kinesis_webrtc feed")
@@ -151,30 +194,30 @@ class CameraFeed:
         self.ring.clear()
         if not task.cancelled() and (error := task.exception()) is not None:
             _LOGGER.error("Feed stopped unexpectedly: %s", type(error).__name__)
-            self._end_all(EndReason.SOURCE_FAILED, "unexpected")
-        if self._subscriptions:
+            self._end_all(EndReason.SOURCE_FAILED, UNEXPECTED)
+        if self._is_wanted:
             self._ensure()
 
     async def _run(self) -> None:
-        backoff = self._limits.backoff_floor
-        since = time.monotonic()
+        self._patience.begin()
         while True:
-            outcome = await self._open_and_read()
+            outcome = await self._attempt()
             self.ring.forget()
-            if outcome.is_unsupported:
-                self._end_all(EndReason.UNSUPPORTED_CODEC, outcome.detail)
-                return
-            if outcome.detail == CAMERA_OFF:
-                self._end_all(EndReason.CAMERA_OFF, None)
-                return
             if self._delivered_at is not None:
-                since, backoff = self._delivered_at, self._limits.backoff_floor
+                self._patience.delivered(self._delivered_at)
             _LOGGER.debug("Stream ended (%s)", outcome.detail or "end of stream")
-            if time.monotonic() - since >= self._limits.source_patience:
-                self._end_all(EndReason.SOURCE_FAILED, outcome.detail)
+            if (end := self._patience.end_for(outcome)) is not None:
+                self._end_all(*end)
+            if not self._is_wanted:
                 return
-            await asyncio.sleep(backoff)
-            backoff = min(2 * backoff, self._limits.backoff_ceiling)
+            await self._patience.pause(is_watched=bool(self._subscriptions))
+
+    async def _attempt(self) -> Outcome:
+        try:
+            return await self._open_and_read()
+        except Exception as err:  # noqa: BLE001
+            _LOGGER.error("Feed stopped unexpectedly: %s", type(err).__name__)
+            return Outcome(detail=UNEXPECTED)
 
     async def _open_and_read(self) -> Outcome:
         self._delivered_at = None
@@ -188,6 +231,9 @@ class CameraFeed:
         except Exception as err:  # noqa: BLE001
             _LOGGER.debug("A source failed: %s", type(err).__name__)
             return Outcome(detail=type(err).__name__)
+        self._has_stills = isinstance(stream, Stills)
+        if not self._is_wanted:
+            return Outcome(detail=_UNWATCHED)
         return await self._read(stream)
 
     async def _read(self, stream: StreamUrl | Stills) -> Outcome:

@@ -58,6 +58,9 @@ class Limits:
     backoff_ceiling: float = 15.0
     """Longest pause before a broken stream is opened again."""
 
+    unwatched_backoff_ceiling: float = 60.0
+    """The same while the stream is held open for nobody; a viewer ends the pause."""
+
     cached_bytes: int = 16 * 1024 * 1024
     """Pictures that are kept for joining viewers and for what gets lost."""
 

@@ -73,6 +73,10 @@ class MasterPeer:
         """The camera's media, for statistics."""
         return self._feed
 
+    def hold(self) -> Callable[[], None]:
+        """Keep the camera open without a viewer, until what is returned is called."""
+        return self._feed.hold()
+
     async def prepare(self) -> None:
         """Do once what is slow. Raises IncompatibleLibraryError."""
         if moved := internals.missing():

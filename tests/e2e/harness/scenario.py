@@ -102,13 +102,17 @@ async def share_camera(
     entry_id: str,
     camera: str,
     channel: str = "Create a new one",
+    keep_warm: str = "event",
+    motion: str | None = None,
 ) -> SharedCamera:
     """Share a camera on a new channel or on an existing one; wait for its master."""
     before = await _subentries(client, entry_id)
     flow = await Flow.start(client, SUBENTRIES, [entry_id, "shared_camera"])
-    answer = await flow.submit({"camera": camera, "channel": channel})
+    answer = await flow.submit(
+        {"camera": camera, "channel": channel, "keep_warm": keep_warm}
+    )
     if answer.get("step_id") == "alexa":
-        await flow.finish(flow.suggested)
+        await flow.finish(flow.suggested | ({"motion": motion} if motion else {}))
     elif answer["type"] != "create_entry":
         raise FlowError(str(answer))
     (subentry_id,) = await _subentries(client, entry_id) - before
