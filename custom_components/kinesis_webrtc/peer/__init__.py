@@ -22,6 +22,7 @@ from .probe import ProbeStep, ProbeViewer, candidate_types
 from .servers import IceServer
 from .source import MediaSource, SourceError, Stills, StreamUrl
 from .still import Picture, StillError, StillViewer
+from .talkback import TalkSink
 
 __all__ = [
     "CameraFeed",
@@ -48,6 +49,7 @@ __all__ = [
     "StillViewer",
     "Stills",
     "StreamUrl",
+    "TalkSink",
     "Timings",
     "candidate_types",
     "normalise",

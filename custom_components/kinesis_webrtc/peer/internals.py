@@ -64,7 +64,7 @@ def missing() -> list[str]:
         (transceiver, ("_codecs",)),
         (
             transceiver.receiver,
-            (_ACTIVE_SSRC, "_handle_rtp_packet", "_send_rtcp_pli"),
+            (_ACTIVE_SSRC, "_enabled", "_handle_rtp_packet", "_send_rtcp_pli"),
         ),
         (transceiver.sender, (_ENCODER,)),
         (transceiver.receiver.transport, ("_get_stats",)),
@@ -195,6 +195,11 @@ def watch_packets(
         await stock(packet, arrival_time_ms=arrival_time_ms)
 
     vars(receiver)["_handle_rtp_packet"] = handle
+
+
+def discard_packets(receiver: RTCRtpReceiver) -> None:
+    """Have a receiver throw away what comes, before it is decoded."""
+    receiver._enabled = False
 
 
 async def abandon_relay(protocol: aioice.ice.StunProtocol) -> None:

@@ -19,6 +19,7 @@ from .offer import OfferRefused, RefusalReason, normalise
 from .servers import IceServer, Resolver, read_servers
 from .session import Equipment, PeerSession
 from .source import MediaSource
+from .talkback import TalkBack, TalkSink
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -39,11 +40,14 @@ class MasterPeer:
         viewer_limit: int = 10,
         on_event: Callable[[SessionEvent], None],
         limits: Limits | None = None,
+        talk_sink: TalkSink | None = None,
     ) -> None:
         """Prepare; `on_event` is called in the event loop and must not block.
 
-        Candidates are told of only after `answer` has returned.
+        Candidates are told of only after `answer` has returned. Without a `talk_sink`
+        nothing is taken of what viewers send.
         """
+        self._talk_back = TalkBack(talk_sink) if talk_sink is not None else None
         self._limits = limits or Limits()
         self._viewer_limit = viewer_limit
         self._on_event = on_event
@@ -102,7 +106,10 @@ class MasterPeer:
             raise OfferRefused(RefusalReason.SHUTTING_DOWN)
         try:
             offer = normalise(
-                offer_sdp, profile=self._feed.profile, loopback=reaches_loopback()
+                offer_sdp,
+                profile=self._feed.profile,
+                loopback=reaches_loopback(),
+                may_talk=self._talk_back is not None,
             )
         except OfferRefused:
             raise
@@ -162,6 +169,21 @@ class MasterPeer:
         if session is not None:
             session.end(reason)
 
+    async def set_talk_sink(self, sink: TalkSink | None) -> None:
+        """Have what later viewers say taken by another sink, or by none.
+
+        Nothing more is taken of those who watch already; their pictures go on.
+        """
+        old, self._talk_back = self._talk_back, None
+        if old is not None:
+            for session in self._sessions.values():
+                if session.microphone is not None:
+                    session.microphone.stop()
+            old.close()
+            await asyncio.to_thread(old.join)
+        if not self._shut_down and sink is not None:
+            self._talk_back = TalkBack(sink)
+
     async def shutdown(self) -> None:
         """End all sessions and close the camera; nothing is left behind."""
         self._shut_down = True
@@ -169,6 +191,7 @@ class MasterPeer:
             session.end(EndReason.SHUTDOWN)
         while self._cleanups:
             await asyncio.wait(self._cleanups)
+        await self.set_talk_sink(None)
         await self._resolver.close()
         await self._feed.close()
         self._early.clear()
@@ -195,6 +218,7 @@ class MasterPeer:
             resolver=self._resolver,
             tls=self._tls,
             limits=self._limits,
+            talk_back=self._talk_back,
             on_event=self._on_event,
             on_end=self._session_ended,
         )

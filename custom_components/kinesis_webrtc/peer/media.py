@@ -26,11 +26,20 @@ class Media:
     direction: str
     codec: Codec
     extensions: tuple[tuple[int, str], ...]
+    may_talk: bool = False
+    """Whether what the viewer sends is wanted."""
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether what the viewer sends is taken."""
+        return self.may_talk and self.direction in ("sendrecv", "sendonly")
 
     @property
     def answer_direction(self) -> str:
-        """What we send, never more than the offer takes (RFC 3264 section 6.1)."""
-        return "sendonly" if self.direction in ("sendrecv", "recvonly") else "inactive"
+        """What we do, never more than the offer takes (RFC 3264 section 6.1)."""
+        if self.direction in ("sendrecv", "recvonly"):
+            return "sendrecv" if self.is_heard else "sendonly"
+        return "recvonly" if self.is_heard else "inactive"
 
 
 def find_video(description: Description) -> tuple[int, Section]:
@@ -73,7 +82,7 @@ def read_video(index: int, section: Section, profile: str | None) -> Media:
 
 
 def find_audio(
-    description: Description, bundle: list[str], video: Media
+    description: Description, bundle: list[str], video: Media, *, may_talk: bool
 ) -> Media | None:
     """Return the audio section that can be answered beside the video, if any."""
     for index, section in enumerate(description.sections):
@@ -97,6 +106,7 @@ def find_audio(
                 direction=_direction(section),
                 codec=codec,
                 extensions=_extensions(section),
+                may_talk=may_talk,
             )
     return None
 

@@ -59,18 +59,23 @@ class Offer:
 
 
 def normalise(
-    text: str, *, profile: str | None = None, loopback: bool = False
+    text: str,
+    *,
+    profile: str | None = None,
+    loopback: bool = False,
+    may_talk: bool = False,
 ) -> Offer:
     """Read an offer as Echos, browsers and SDKs write it.
 
     `profile` is the camera's profile-level-id where it is known, `loopback`
-    says that loopback candidates are within reach. Raises OfferRefused.
+    says that loopback candidates are within reach, `may_talk` that the viewer's sound
+    is wanted. Raises OfferRefused.
     """
     description = parse(text)
     index, section = find_video(description)
     video = read_video(index, section, profile)
     bundle = description.bundle_of(video.mid)
-    audio = find_audio(description, bundle, video)
+    audio = find_audio(description, bundle, video, may_talk=may_talk)
     transport = Transport.read(description, bundle, index)
     lines = _candidate_lines(description, bundle, index)
     trickle = _is_trickle(description, has_candidates=bool(lines))

@@ -1,6 +1,9 @@
 """Why an offer is not answered."""
 
+import contextlib
 from enum import StrEnum
+
+from .events import EndReason
 
 
 class RefusalReason(StrEnum):
@@ -35,3 +38,14 @@ class OfferRefused(Exception):
         """Keep the reason."""
         super().__init__(reason.value)
         self.reason = reason
+
+
+def refusal_of(reason: EndReason | None) -> RefusalReason:
+    """Return why there is no answer when a session ends before it has given one."""
+    with contextlib.suppress(ValueError):
+        return RefusalReason(str(reason))
+    if reason is EndReason.SHUTDOWN:
+        return RefusalReason.SHUTTING_DOWN
+    if reason is EndReason.UNSUPPORTED_CODEC:
+        return RefusalReason.SOURCE_FAILED
+    return RefusalReason.SUPERSEDED

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-import contextlib
 from dataclasses import dataclass
 import functools
 import logging
@@ -31,9 +30,12 @@ from .feed import CameraFeed
 from .gathering import Gathering
 from .limits import Limits
 from .media_stream import MediaStream
+from .microphone import Microphone
 from .offer import Media, Offer, OfferRefused, RefusalReason
+from .refusal import refusal_of
 from .servers import Resolver, Servers
 from .silence import SilencePacker, SilenceTrack
+from .talkback import TalkBack
 from .video import VideoTrack
 
 _LOGGER = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ class Equipment:
     resolver: Resolver
     tls: ssl.SSLContext | None
     limits: Limits
+    talk_back: TalkBack | None
     on_event: Callable[[SessionEvent], None]
     on_end: Callable[[PeerSession], None]
 
@@ -81,13 +84,14 @@ class PeerSession:
         self._dtls: RTCDtlsTransport | None = None
         self._gathering: Gathering | None = None
         self._streams: list[MediaStream] = []
+        self.microphone: Microphone | None = None
         self._answering: asyncio.Task[str] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._remote_candidates = 0
         self._held: list[SessionEvent] | None = []
         self._end_reason: EndReason | None = None
-        self._subscription = equipment.feed.subscribe(self._source_ended)
+        self._subscription = equipment.feed.subscribe(self.end)
 
     @property
     def timings(self) -> Timings:
@@ -118,7 +122,7 @@ class PeerSession:
         except asyncio.CancelledError:
             current = asyncio.current_task()
             if self.has_ended and current is not None and not current.cancelling():
-                raise OfferRefused(self._refusal()) from None
+                raise OfferRefused(refusal_of(self._end_reason)) from None
             raise
         # The caller gets the answer before it hears of what came later, also when
         # it runs this in a task of its own, which takes a turn of the loop more.
@@ -145,6 +149,8 @@ class PeerSession:
         self._subscription.close()
         for stream in self._streams:
             stream.stop()
+        if self.microphone is not None:
+            self.microphone.stop()
         was_answered = self._answered_ms is not None
         if self._answering is not None and not self._answering.done():
             self._answering.cancel()
@@ -220,6 +226,14 @@ class PeerSession:
             if real in media.codec.payload_types:
                 internals.set_payload_type(transceiver, renamed, real)
         transceiver.direction = "sendonly"
+        if media.is_heard and self._equipment.talk_back is not None:
+            transceiver.direction = media.answer_direction
+            self.microphone = Microphone(
+                viewer_id=self.viewer_id,
+                receiver=transceiver.receiver,
+                talk_back=self._equipment.talk_back,
+            )
+            self._start(self.microphone.run())
         if self._equipment.is_direct:
             stream = self._equipment.feed.send(
                 transceiver.sender,
@@ -307,9 +321,6 @@ class PeerSession:
         if self.offer.trickle and not self.has_ended:
             self._emit(EndOfCandidates(viewer_id=self.viewer_id))
 
-    def _source_ended(self, reason: EndReason, detail: str | None) -> None:
-        self.end(reason, detail)
-
     def _emit(self, event: SessionEvent) -> None:
         if self._held is not None:
             self._held.append(event)
@@ -321,20 +332,11 @@ class PeerSession:
         for event in held:
             self._equipment.on_event(event)
 
-    def _refusal(self) -> RefusalReason:
-        with contextlib.suppress(ValueError):
-            return RefusalReason(str(self._end_reason))
-        if self._end_reason is EndReason.SHUTDOWN:
-            return RefusalReason.SHUTTING_DOWN
-        if self._end_reason is EndReason.UNSUPPORTED_CODEC:
-            return RefusalReason.SOURCE_FAILED
-        return RefusalReason.SUPERSEDED
-
     def _elapsed(self) -> float:
         return (time.monotonic() - self._offered_at) * 1000
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        self._track(asyncio.create_task(work, name="kinesis_webrtc candidate"))
+        self._track(asyncio.create_task(work, name="kinesis_webrtc session"))
 
     def _track(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)

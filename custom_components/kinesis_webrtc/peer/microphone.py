@@ -1,0 +1,40 @@
+"""One viewer's sound, from the connection to the talk-back."""
+
+import contextlib
+
+from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcrtpreceiver import RTCRtpReceiver
+import av
+
+from . import internals
+from .talkback import TalkBack
+
+
+class Microphone:
+    """Hands what a viewer says to a talk-back; aiortc decodes it in a thread."""
+
+    def __init__(
+        self, *, viewer_id: str, receiver: RTCRtpReceiver, talk_back: TalkBack
+    ) -> None:
+        """Bind a receiver, which may begin at any time."""
+        self._viewer_id = viewer_id
+        self._receiver = receiver
+        self._talk_back = talk_back
+        self._is_open = True
+
+    async def run(self) -> None:
+        """Take what comes until there is no more, or it is not wanted any more."""
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                frame = await self._receiver.track.recv()
+                if not self._is_open:
+                    return
+                if isinstance(frame, av.AudioFrame):
+                    self._talk_back.take(self._viewer_id, frame)
+
+    def stop(self) -> None:
+        """Take no more; what comes is not decoded any more."""
+        if self._is_open:
+            self._is_open = False
+            internals.discard_packets(self._receiver)
+            self._talk_back.leave(self._viewer_id)
