@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 import time
-from typing import Final, override
+from typing import Final, cast, override
 
 from homeassistant.components.sensor import (
+    RestoreSensor,
     SensorDeviceClass,
     SensorEntity,
     SensorEntityDescription,
@@ -57,15 +58,6 @@ SENSORS: Final = (
         value=lambda camera: camera.video,
     ),
     SharedCameraSensorDescription(
-        key="self_test",
-        device_class=SensorDeviceClass.ENUM,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        options=[PASSED, *map(str, Stage), *map(str, AlexaRule)],
-        value=lambda camera: (
-            camera.self_test.report.verdict if camera.self_test.report else None
-        ),
-    ),
-    SharedCameraSensorDescription(
         key="answer_time",
         device_class=SensorDeviceClass.DURATION,
         entity_category=EntityCategory.DIAGNOSTIC,
@@ -74,6 +66,15 @@ SENSORS: Final = (
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=0,
         value=lambda camera: camera.sessions.answer_ms,
+    ),
+)
+SELF_TEST: Final = SharedCameraSensorDescription(
+    key="self_test",
+    device_class=SensorDeviceClass.ENUM,
+    entity_category=EntityCategory.DIAGNOSTIC,
+    options=[PASSED, *map(str, Stage), *map(str, AlexaRule)],
+    value=lambda camera: (
+        camera.self_test.report.verdict if camera.self_test.report else None
     ),
 )
 BITRATE: Final = SensorEntityDescription(
@@ -101,6 +102,7 @@ async def async_setup_entry(
                 SharedCameraSensor(camera=camera, description=description)
                 for description in SENSORS
             ),
+            SelfTestSensor(camera=camera, description=SELF_TEST),
             BitrateSensor(camera=camera, description=BITRATE),
         ],
     )
@@ -123,6 +125,25 @@ class SharedCameraSensor(SharedCameraEntity, SensorEntity):
     def native_value(self) -> StateType:
         """Return what the shared camera says now."""
         return self.entity_description.value(self.shared_camera)
+
+
+class SelfTestSensor(SharedCameraSensor, RestoreSensor):
+    """The verdict of the last self-test, also of one before Home Assistant's start."""
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Take up the verdict that was shown last."""
+        await super().async_added_to_hass()
+        last = await self.async_get_last_sensor_data()
+        # Another release may have known verdicts that this one does not.
+        if last is not None and last.native_value in (SELF_TEST.options or ()):
+            self._attr_native_value = last.native_value
+
+    @property
+    @override
+    def native_value(self) -> StateType:
+        """Return the last verdict that there is."""
+        return super().native_value or cast(StateType, self._attr_native_value)
 
 
 class BitrateSensor(SharedCameraEntity, SensorEntity):

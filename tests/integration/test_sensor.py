@@ -4,12 +4,13 @@ from collections.abc import AsyncGenerator
 from unittest.mock import AsyncMock, patch
 
 from homeassistant.const import STATE_UNKNOWN
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, State
 from homeassistant.helpers import entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
     async_fire_time_changed,
+    mock_restore_cache_with_extra_data,
 )
 
 from custom_components.kinesis_webrtc.peer import (
@@ -20,6 +21,7 @@ from custom_components.kinesis_webrtc.peer import (
     Timings,
 )
 from custom_components.kinesis_webrtc.peer.reader import StreamFormat
+from custom_components.kinesis_webrtc.self_test_report import SelfTestReport
 
 from .conftest import TRANSLATIONS, channel_arn
 from .masters import Master, Masters, async_share, patched_masters
@@ -122,6 +124,36 @@ async def test_the_bit_rate_is_that_of_all_viewers(
     # Another camera's peer has begun to count.
     assert float(await later(10)) == 0
     assert float(await later(1_250_010)) == 1000
+
+
+@pytest.mark.parametrize(
+    ("kept", "shown"), [("relay", "relay"), ("a_former_stage", STATE_UNKNOWN)]
+)
+async def test_the_verdict_of_the_self_test_outlives_a_restart(
+    hass: HomeAssistant,
+    mock_client: AsyncMock,
+    masters: Masters,
+    camera: er.RegistryEntry,
+    kept: str,
+    shown: str,
+) -> None:
+    entity_id = "sensor.front_door_self_test"
+    mock_restore_cache_with_extra_data(
+        hass,
+        [
+            (
+                State(entity_id, kept),
+                {"native_value": kept, "native_unit_of_measurement": None},
+            )
+        ],
+    )
+    entry = await async_share(hass, camera)
+    assert state(hass, entity_id) == shown
+
+    (shared,) = entry.runtime_data.shared_cameras.values()
+    shared.self_test.report = SelfTestReport(stages=(), rules=())
+    masters[channel_arn("ha-front-door")].on_event(KeyFrameSent(viewer_id="echo-1"))
+    assert state(hass, entity_id) == "passed"
 
 
 def test_each_way_has_a_name() -> None:
