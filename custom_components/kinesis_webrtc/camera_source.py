@@ -2,6 +2,7 @@
 
 from functools import partial
 from typing import Final, override
+from urllib.parse import urlsplit
 
 from homeassistant.components.camera import (
     async_get_image,
@@ -12,10 +13,36 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 
-from .peer import MediaSource, SourceError, Stills, StreamUrl
+from .const import DOMAIN
+from .peer import MediaSource, Source, SourceError, Stills, StreamUrl
+from .webrtc_camera import async_speaks_webrtc, async_webrtc_camera
 
 # Seconds; cameras of stills seldom have a new one sooner, and each costs an encoding.
 _LEAST_INTERVAL: Final = 1.0
+# What FFmpeg opens. Other sources, such as `tapo:`, are for providers of WebRTC that
+# know what to do with them, as go2rtc does.
+_FFMPEG_SCHEMES: Final = frozenset(
+    [
+        "file",
+        "http",
+        "https",
+        "mms",
+        "mmsh",
+        "mmst",
+        "rtmp",
+        "rtmpe",
+        "rtmps",
+        "rtmpt",
+        "rtmpts",
+        "rtp",
+        "rtsp",
+        "rtsps",
+        "srt",
+        "tcp",
+        "tls",
+        "udp",
+    ]
+)
 # The names that HA's stream options and FFmpeg have for the same thing.
 _FFMPEG_OPTIONS: Final = {
     "rtsp_transport": "rtsp_transport",
@@ -24,7 +51,7 @@ _FFMPEG_OPTIONS: Final = {
 
 
 class CameraSource(MediaSource):
-    """The stream of a camera, looked up anew at each opening.
+    """The stream of a camera, else its WebRTC, else its stills; looked up at each opening.
 
     A camera may be renamed, may appear after us, and some change their stream's
     address with every session.
@@ -41,25 +68,34 @@ class CameraSource(MediaSource):
         return er.async_resolve_entity_id(er.async_get(self._hass), self._camera)
 
     @override
-    async def resolve(self) -> StreamUrl | Stills:
-        """Return where the camera's stream is now, or else its stills.
+    async def resolve(self) -> Source:
+        """Return where the camera's stream is now, or else what there is in its place.
 
-        Raises SourceError if the camera is gone or off.
+        Raises SourceError if the camera is gone or off, or one of our own.
         """
         entity_id = self.entity_id
         if entity_id is None:
             raise SourceError("camera_removed")
+        entity = er.async_get(self._hass).async_get(entity_id)
+        if entity is not None and entity.platform == DOMAIN:
+            # It would come back to where it is from.
+            raise SourceError("own_camera")
         try:
             camera = get_camera_from_entity_id(self._hass, entity_id)
             url = await async_get_stream_source(self._hass, entity_id)
         except HomeAssistantError as err:
             raise SourceError("camera_off") from err
-        if not url:
-            return Stills(
-                fetch=partial(self._async_still, entity_id),
-                interval=max(camera.frame_interval, _LEAST_INTERVAL),
-            )
-        return StreamUrl(url=url, options=_ffmpeg_options(camera.stream_options))
+        if url and urlsplit(url).scheme in ("", *_FFMPEG_SCHEMES):
+            return StreamUrl(url=url, options=_ffmpeg_options(camera.stream_options))
+        stills = Stills(
+            fetch=partial(self._async_still, entity_id),
+            interval=max(camera.frame_interval, _LEAST_INTERVAL),
+        )
+        if async_speaks_webrtc(camera):
+            return async_webrtc_camera(self._hass, camera, stills)
+        if url:
+            return StreamUrl(url=url, options=_ffmpeg_options(camera.stream_options))
+        return stills
 
     async def _async_still(self, entity_id: str) -> bytes:
         return (await async_get_image(self._hass, entity_id)).content

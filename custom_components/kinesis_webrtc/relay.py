@@ -105,6 +105,13 @@ def async_client_configuration(
     )
 
 
+@callback
+def async_is_relay(hass: HomeAssistant, url: str) -> bool:
+    """Return whether a server is one that is offered to every camera from here."""
+    relays = hass.data.get(_RELAYS, [])
+    return any(url in server.urls for relay in relays for server in relay.servers)
+
+
 def _active_relay(hass: HomeAssistant) -> Relay | None:
     """Return the relay whose servers every camera is offered now."""
     relays = hass.data.get(_RELAYS, [])

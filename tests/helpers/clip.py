@@ -19,11 +19,13 @@ def make_clip(
     profile: str = "baseline",
     slices: int = 1,
     b_pictures: int = 0,
+    tools: str = "",
 ) -> Path:
     """Write a clip; its container follows from the path's suffix.
 
     A bright bar moves from left to right, one step each picture, over a picture
-    that gets brighter, so that no two pictures are alike.
+    that gets brighter, so that no two pictures are alike. `tools`: x264's, as in
+    "cabac=1", without which a stream has the lowest profile that will do.
     """
     width, height = size
     with av.open(str(path), "w") as container:
@@ -38,7 +40,7 @@ def make_clip(
                 "preset": "ultrafast",
                 "tune": "zerolatency",
                 "x264-params": f"scenecut=0:keyint={gop}:min-keyint={gop}:sliced-threads=0"
-                f":slices={slices}:bframes={b_pictures}:b-adapt=0",
+                f":slices={slices}:bframes={b_pictures}:b-adapt=0:{tools}",
             }
         for number in range(round(seconds * fps)):
             picture = np.full((height, width, 3), 40 + number % 64, dtype=np.uint8)

@@ -1,22 +1,33 @@
 """A camera's stream is looked up when it is needed."""
 
 from collections.abc import AsyncGenerator
-from unittest.mock import patch
+from unittest.mock import PropertyMock, patch
 
 from homeassistant.components import camera as camera_component
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
+from homeassistant.setup import async_setup_component
 import pytest
 
 from custom_components.kinesis_webrtc.camera_source import CameraSource
-from custom_components.kinesis_webrtc.peer import SourceError, Stills, StreamUrl
+from custom_components.kinesis_webrtc.const import DOMAIN
+from custom_components.kinesis_webrtc.peer import (
+    SourceError,
+    Stills,
+    StreamUrl,
+    WebRtcCamera,
+)
+
+from .conftest import add_camera
 
 MODULE = "custom_components.kinesis_webrtc.camera_source"
 
 
 class StreamingCamera(camera_component.Camera):
     """A camera with a stream."""
+
+    _attr_supported_features = camera_component.CameraEntityFeature.STREAM
 
     def __init__(self, url: str | None) -> None:
         super().__init__()
@@ -27,8 +38,9 @@ class StreamingCamera(camera_component.Camera):
 
 
 @pytest.fixture
-async def streaming() -> AsyncGenerator[StreamingCamera]:
+async def streaming(hass: HomeAssistant) -> AsyncGenerator[StreamingCamera]:
     camera = StreamingCamera("rtsp://camera/main")
+    camera.hass = hass
     with (
         patch(f"{MODULE}.get_camera_from_entity_id", return_value=camera),
         patch(f"{MODULE}.async_get_stream_source", side_effect=lambda *_: camera.url),
@@ -106,6 +118,71 @@ async def test_a_camera_that_has_pictures_seldom_is_asked_seldom(
 
     assert isinstance(stills, Stills)
     assert stills.interval == 30
+
+
+@pytest.fixture
+async def with_provider(
+    hass: HomeAssistant, streaming: StreamingCamera
+) -> AsyncGenerator[None]:
+    """Have a provider of WebRTC that takes the camera's stream."""
+    assert await async_setup_component(hass, "web_rtc", {})
+    types = {camera_component.StreamType.HLS, camera_component.StreamType.WEB_RTC}
+    with patch.object(
+        StreamingCamera, "camera_capabilities", new_callable=PropertyMock
+    ) as capabilities:
+        capabilities.return_value.frontend_stream_types = types
+        yield
+
+
+async def test_a_stream_that_can_be_opened_comes_before_webrtc(
+    hass: HomeAssistant,
+    camera: er.RegistryEntry,
+    streaming: StreamingCamera,
+    with_provider: None,
+) -> None:
+    source = CameraSource(hass=hass, camera=camera.id)
+    for url in ("rtsp://camera/main", "/media/clip.mp4"):
+        streaming.url = url
+        assert await source.resolve() == StreamUrl(url=url)
+
+
+@pytest.mark.parametrize("url", [None, "tapo://camera", "ffmpeg:rtsp://camera#video"])
+async def test_a_camera_that_only_speaks_webrtc_is_joined(
+    hass: HomeAssistant,
+    camera: er.RegistryEntry,
+    streaming: StreamingCamera,
+    with_provider: None,
+    url: str | None,
+) -> None:
+    streaming.url = url
+
+    joined = await CameraSource(hass=hass, camera=camera.id).resolve()
+
+    assert isinstance(joined, WebRtcCamera)
+    assert isinstance(joined.stills, Stills)
+
+
+async def test_a_strange_stream_is_tried_where_nothing_else_is_there(
+    hass: HomeAssistant, camera: er.RegistryEntry, streaming: StreamingCamera
+) -> None:
+    streaming.url = "strange://camera"
+
+    source = await CameraSource(hass=hass, camera=camera.id).resolve()
+
+    assert source == StreamUrl(url="strange://camera")
+
+
+async def test_a_camera_of_our_own_goes_in_no_circle(
+    hass: HomeAssistant,
+    entity_registry: er.EntityRegistry,
+    streaming: StreamingCamera,
+) -> None:
+    own = add_camera(hass, entity_registry, "live_view", "Live view", platform=DOMAIN)
+
+    with pytest.raises(SourceError) as raised:
+        await CameraSource(hass=hass, camera=own.id).resolve()
+
+    assert raised.value.reason == "own_camera"
 
 
 async def test_says_why_there_is_no_stream(

@@ -23,7 +23,10 @@ from custom_components.kinesis_webrtc.created_channels import (
     CreatedChannels,
     channels_in_use,
 )
-from custom_components.kinesis_webrtc.relay import async_client_configuration
+from custom_components.kinesis_webrtc.relay import (
+    async_client_configuration,
+    async_is_relay,
+)
 from custom_components.kinesis_webrtc.signaling import (
     CannotConnectError,
     Channel,
@@ -129,6 +132,17 @@ async def test_every_camera_is_offered_one_relay_by_two_ways(
 
     caches[ARN].servers = ()
     assert registered(hass) == []
+
+
+async def test_what_is_offered_from_here_is_known(
+    hass: HomeAssistant, caches: dict[str, AsyncMock]
+) -> None:
+    assert not async_is_relay(hass, "turn:first:443?transport=udp")
+
+    await set_up(hass)
+
+    assert async_is_relay(hass, "turn:first:443?transport=udp")
+    assert not async_is_relay(hass, "turn:of-somebody-else:443?transport=udp")
 
 
 async def test_they_are_gone_with_the_account(

@@ -20,7 +20,15 @@ from .master import MasterPeer
 from .offer import Offer, OfferRefused, RefusalReason, normalise
 from .probe import ProbeStep, ProbeViewer, candidate_types
 from .servers import IceServer
-from .source import MediaSource, SourceError, Stills, StreamUrl
+from .source import (
+    MediaSource,
+    Source,
+    SourceError,
+    Stills,
+    StreamUrl,
+    WebRtcCamera,
+    WebRtcSession,
+)
 from .still import Picture, StillError, StillViewer
 from .talkback import TalkSink
 
@@ -44,6 +52,7 @@ __all__ = [
     "ProbeViewer",
     "RefusalReason",
     "SessionEvent",
+    "Source",
     "SourceError",
     "StillError",
     "StillViewer",
@@ -51,6 +60,8 @@ __all__ = [
     "StreamUrl",
     "TalkSink",
     "Timings",
+    "WebRtcCamera",
+    "WebRtcSession",
     "candidate_types",
     "normalise",
 ]

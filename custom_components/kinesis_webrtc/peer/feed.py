@@ -27,10 +27,11 @@ from .ring import Ring
 from .rtp_stream import RtpStream
 from .sound_fanout import SoundFanout
 from .sound_stream import SoundStream
-from .source import MediaSource, SourceError, Stills, StreamUrl
+from .source import MediaSource, Source, SourceError, Stills, WebRtcCamera
 from .stills_reader import StillsReader
 from .subscription import EndCallback, Subscription
 from .timeline import Timeline
+from .webrtc_reader import WebRtcReader
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class CameraFeed:
         self._timeline = Timeline()
         self._delivered_at: float | None = None
         self._closed = False
+        self._ask_source: Callable[[], None] | None = None
         self.ring = Ring(limits.cached_bytes)
         self.fanout = Fanout()
         self.sound = SoundFanout(self.ring.clock, self.fanout.wake)
@@ -142,8 +144,14 @@ class CameraFeed:
             fanout=self.fanout,
             limits=self._limits,
             on_key_frame=on_key_frame,
+            on_key_frame_wanted=self.request_key_frame,
             on_failure=on_failure,
         )
+
+    def request_key_frame(self) -> None:
+        """Ask the camera for a key picture where that can be; it may take its time."""
+        if self._ask_source is not None:
+            self._ask_source()
 
     def listen(self, subscription: Subscription) -> None:
         """Wake a subscription at each picture from now on."""
@@ -236,7 +244,7 @@ class CameraFeed:
             return Outcome(detail=_UNWATCHED)
         return await self._read(stream)
 
-    async def _read(self, stream: StreamUrl | Stills) -> Outcome:
+    async def _read(self, stream: Source) -> Outcome:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Outcome] = loop.create_future()
         reader = self._reader(
@@ -253,6 +261,8 @@ class CameraFeed:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(done.set_result, result)
 
+        if isinstance(reader, WebRtcReader):
+            self._ask_source = reader.request_key_frame
         self.opened += 1
         thread = threading.Thread(target=work, name="kinesis_webrtc feed", daemon=True)
         thread.start()
@@ -260,6 +270,7 @@ class CameraFeed:
             return await asyncio.shield(done)
         finally:
             # Also when cancelled: the camera is closed when this returns.
+            self._ask_source = None
             reader.stop()
             while not done.done():
                 with contextlib.suppress(asyncio.CancelledError):
@@ -269,11 +280,11 @@ class CameraFeed:
 
     def _reader(
         self,
-        stream: StreamUrl | Stills,
+        stream: Source,
         *,
         on_format: Callable[[StreamFormat], None],
         on_unit: Callable[[AccessUnit], None],
-    ) -> StreamReader | StillsReader:
+    ) -> StreamReader | StillsReader | WebRtcReader:
         if isinstance(stream, Stills):
             return StillsReader(
                 stream,
@@ -281,6 +292,15 @@ class CameraFeed:
                 on_format=on_format,
                 on_unit=on_unit,
                 read_timeout=self._limits.read_timeout,
+            )
+        if isinstance(stream, WebRtcCamera):
+            return WebRtcReader(
+                stream,
+                timeline=self._timeline,
+                on_format=on_format,
+                on_unit=on_unit,
+                limits=self._limits,
+                sound=self.sound,
             )
         return StreamReader(
             stream,

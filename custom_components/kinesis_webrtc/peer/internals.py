@@ -22,11 +22,12 @@ from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtcrtpsender import RTCRtpSender
 from aiortc.rtcrtptransceiver import RTCRtpTransceiver
-from aiortc.rtp import RtpPacket
+from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket, RtpPacket
 
 _CERTIFICATES = "_RTCPeerConnection__certificates"
 _CONNECT = "_RTCPeerConnection__connect"
 _ACTIVE_SSRC = "_RTCRtpReceiver__active_ssrc"
+_JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 _ENCODER = "_RTCRtpSender__encoder"
 _CLOSE_TASK = "_TurnTransport__close_task"
 _SEND_TASKS = "_TurnTransport__send_tasks"
@@ -64,7 +65,15 @@ def missing() -> list[str]:
         (transceiver, ("_codecs",)),
         (
             transceiver.receiver,
-            (_ACTIVE_SSRC, "_enabled", "_handle_rtp_packet", "_send_rtcp_pli"),
+            (
+                _ACTIVE_SSRC,
+                _JITTER_BUFFER,
+                "_enabled",
+                "_handle_rtcp_packet",
+                "_handle_rtp_packet",
+                "_send_rtcp_nack",
+                "_send_rtcp_pli",
+            ),
         ),
         (transceiver.sender, (_ENCODER,)),
         (transceiver.receiver.transport, ("_get_stats",)),
@@ -200,6 +209,53 @@ def watch_packets(
 def discard_packets(receiver: RTCRtpReceiver) -> None:
     """Have a receiver throw away what comes, before it is decoded."""
     receiver._enabled = False
+
+
+class _Diversion:
+    """Stands where a receiver keeps packets until there is something to decode."""
+
+    def __init__(self, take: Callable[[RtpPacket, bytes], None]) -> None:
+        self._take = take
+
+    def add(self, packet: RtpPacket) -> tuple[bool, None]:
+        """Take a packet; nothing ever needs a key frame, or is there to decode."""
+        data: bytes = vars(packet)["_data"]
+        self._take(packet, data)
+        return False, None
+
+
+def divert_packets(
+    receiver: RTCRtpReceiver, take: Callable[[RtpPacket, bytes], None]
+) -> None:
+    """Take packets as they come, out of their order, so that nothing is decoded.
+
+    `take` also gets what is in the packet: for H.264 the NAL units in Annex B form, or
+    more of the last one. Statistics, reports and first requests for what is missing
+    stay aiortc's.
+    """
+    vars(receiver)[_JITTER_BUFFER] = _Diversion(take)
+
+
+def watch_reports(
+    receiver: RTCRtpReceiver, on_report: Callable[[int, int], None]
+) -> None:
+    """Tell of each sender report: the time as NTP has it, and that of the medium."""
+    stock = receiver._handle_rtcp_packet
+
+    async def handle(packet: AnyRtcpPacket) -> None:
+        if isinstance(packet, RtcpSrPacket):
+            info = packet.sender_info
+            on_report(info.ntp_timestamp, info.rtp_timestamp)
+        await stock(packet)
+
+    vars(receiver)["_handle_rtcp_packet"] = handle
+
+
+async def request_packets(
+    receiver: RTCRtpReceiver, ssrc: int, numbers: list[int]
+) -> None:
+    """Ask for packets once more (RFC 4585 section 6.2.1)."""
+    await receiver._send_rtcp_nack(ssrc, numbers)
 
 
 async def abandon_relay(protocol: aioice.ice.StunProtocol) -> None:

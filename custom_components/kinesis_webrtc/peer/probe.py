@@ -10,10 +10,10 @@ from typing import Final, override
 from . import internals
 from .answer import LocalCandidate
 from .limits import Limits
+from .receiving import TRICKLE
 from .servers import IceServer
 from .still import Picture, StillViewer
 
-_TRICKLE: Final = "a=ice-options:trickle\r\n"
 _H264: Final = re.compile(r"^a=rtpmap:(\d+) H264/90000", re.MULTILINE | re.IGNORECASE)
 _CANDIDATE: Final = re.compile(
     r"^a=candidate:\S+ (\d+) (\S+) \d+ (\S+) \d+ typ (\S+)", re.MULTILINE
@@ -70,7 +70,7 @@ class ProbeViewer(StillViewer):
             receiver.transport.on("statechange", self._dtls_changed)
             receiver.transport.transport.on("statechange", self._ice_changed)
             internals.watch_packets(receiver, self._packet_came)
-        return text.replace(_TRICKLE, "")
+        return text.replace(TRICKLE, "")
 
     @override
     async def accept(self, answer: str) -> None:

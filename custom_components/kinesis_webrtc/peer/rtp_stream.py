@@ -52,11 +52,13 @@ class RtpStream(MediaStream):
         limits: Limits,
         on_key_frame: Callable[[], None],
         on_failure: Callable[[], None],
+        on_key_frame_wanted: Callable[[], None] = lambda: None,
     ) -> None:
         """Begin with the group of pictures in flight once there is a connection.
 
         The callbacks are called in the event loop: `on_key_frame` once a key picture
-        has been sent, `on_failure` when there will be no more.
+        has been sent, `on_key_frame_wanted` when the viewer asks for one, `on_failure`
+        when there will be no more.
         """
         super().__init__(
             sender=sender, media=media, fanout=fanout, on_failure=on_failure
@@ -64,6 +66,7 @@ class RtpStream(MediaStream):
         self._ring = ring
         self._limits = limits
         self._on_key_frame: Callable[[], None] | None = on_key_frame
+        self._on_key_frame_wanted = on_key_frame_wanted
         self._cursor = Cursor(ring, limits.backlog)
         self._rtx_sequence_number = draw_sequence_number()
         self._history = History()
@@ -86,6 +89,7 @@ class RtpStream(MediaStream):
     @override
     def request_key_frame(self) -> None:
         """Go back to the latest key picture, unless one has just been sent."""
+        self._on_key_frame_wanted()
         now = time.monotonic()
         with self._lock:
             if self._rewound is not None:

@@ -1,8 +1,10 @@
 """By which media comes in."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from .servers import IceServer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,41 @@ class Stills:
     """Seconds from one picture to the next."""
 
 
+class WebRtcSession(Protocol):
+    """The signaling of one view of a camera; all of it is called in the event loop."""
+
+    async def offer(self, sdp: str) -> str:
+        """Return the camera's answer; raises SourceError."""
+        ...
+
+    async def add_candidate(self, candidate: str, mid: str, index: int) -> None:
+        """Send the camera one more candidate of ours; it may raise anything."""
+        ...
+
+    def close(self) -> None:
+        """Tell the camera that the view has ended; called once, whatever happened."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebRtcCamera:
+    """A camera that answers offers, and takes us for one of its viewers."""
+
+    join: Callable[[Callable[[str], None], Callable[[str], None]], WebRtcSession] = (
+        field(repr=False)
+    )
+    """Called in the event loop with what takes the camera's candidates, and with what
+    takes a reason, one snake_case word, when the camera ends the view."""
+
+    ice_servers: Sequence[IceServer] = field(default=(), repr=False)
+
+    data_channel: str | None = None
+    """The label of a data channel without which some cameras take no offer."""
+
+    stills: Stills | None = None
+    """What is read instead if the camera has no H.264 for us."""
+
+
 class SourceError(Exception):
     """The camera has no stream to give, for a reason."""
 
@@ -38,12 +75,14 @@ class SourceError(Exception):
         self.reason = reason
 
 
+type Source = StreamUrl | WebRtcCamera | Stills
+
 CAMERA_OFF = "camera_off"
 
 
 class MediaSource(Protocol):
     """A camera, asked for its stream at each opening."""
 
-    async def resolve(self) -> StreamUrl | Stills:
+    async def resolve(self) -> Source:
         """Return what to open now; raises SourceError."""
         ...
