@@ -1,14 +1,13 @@
 """The signaling channels that were made here, so that none is left behind in AWS."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 import logging
-from typing import Any
+from typing import override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import instance_id, issue_registry as ir
 from homeassistant.helpers.singleton import singleton
-from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
@@ -18,6 +17,7 @@ from .const import (
     DOMAIN,
     TAG_CREATED_BY,
 )
+from .created_list import CreatedList, CreatedRecord
 from .errors import as_home_assistant_error
 from .signaling import (
     CannotConnectError,
@@ -31,7 +31,6 @@ from .signaling import (
 
 _LOGGER = logging.getLogger(__name__)
 
-_STORAGE_VERSION = 1
 _DATA_KEY: HassKey[CreatedChannels] = HassKey(f"{DOMAIN}.created_channels")
 
 # What fails for one channel for these reasons fails for the next one, only later.
@@ -72,17 +71,13 @@ class ChannelKey:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CreatedChannel:
+class CreatedChannel(CreatedRecord[ChannelKey]):
     """A channel that was made here, or was about to be if it has no ARN yet."""
 
-    account: str
-    region: str
-    name: str
     arn: str | None
-    entry_id: str
-    created: str
 
     @property
+    @override
     def key(self) -> ChannelKey:
         """Return the channel's key."""
         return ChannelKey(account=self.account, region=self.region, name=self.name)
@@ -96,58 +91,28 @@ async def async_get_created_channels(hass: HomeAssistant) -> CreatedChannels:
     return channels
 
 
-class CreatedChannels:
-    """The stored list of the channels that were made here.
-
-    A claim keeps everybody else's hands off a channel: a flow holds one from before it
-    asks AWS until its subentry exists, the clean-up while it deletes.
-    """
+class CreatedChannels(CreatedList[ChannelKey, CreatedChannel]):
+    """The stored list of the channels that were made here."""
 
     def __init__(self, hass: HomeAssistant) -> None:
         """Prepare an empty list."""
-        self._hass = hass
-        self._store: Store[dict[str, list[dict[str, Any]]]] = Store(
-            hass, _STORAGE_VERSION, f"{DOMAIN}.created_channels"
-        )
-        self._channels: dict[ChannelKey, CreatedChannel] = {}
-        self._claims: dict[ChannelKey, object] = {}
-
-    async def async_load(self) -> None:
-        """Read the list from the disk."""
-        stored = await self._store.async_load() or {"channels": []}
-        channels = [CreatedChannel(**channel) for channel in stored["channels"]]
-        self._channels = {channel.key: channel for channel in channels}
-
-    async def _async_save(self) -> None:
-        await self._store.async_save(
-            {"channels": [asdict(channel) for channel in self._channels.values()]}
+        super().__init__(
+            hass, file="created_channels", field="channels", record=CreatedChannel
         )
 
     @callback
     def get(self, key: ChannelKey) -> CreatedChannel | None:
         """Return a channel's record."""
-        return self._channels.get(key)
-
-    @callback
-    def claim(self, key: ChannelKey, holder: object) -> bool:
-        """Take hold of a channel; false if someone else has it."""
-        return self._claims.setdefault(key, holder) is holder
-
-    @callback
-    def release(self, holder: object) -> None:
-        """Let go of all that a holder has claimed."""
-        self._claims = {
-            key: other for key, other in self._claims.items() if other is not holder
-        }
+        return self._records.get(key)
 
     async def async_add(self, key: ChannelKey, entry: ConfigEntry) -> bool:
         """Record a channel before it is asked for: the answer may get lost.
 
         Returns false if it is on the list already.
         """
-        if key in self._channels:
+        if key in self._records:
             return False
-        self._channels[key] = CreatedChannel(
+        self._records[key] = CreatedChannel(
             account=key.account,
             region=key.region,
             name=key.name,
@@ -160,13 +125,13 @@ class CreatedChannels:
 
     async def async_set_arn(self, key: ChannelKey, arn: str) -> None:
         """Record the ARN of a channel that exists now."""
-        self._channels[key] = replace(self._channels[key], arn=arn)
+        self._records[key] = replace(self._records[key], arn=arn)
         await self._async_save()
 
     async def async_discard(self, key: ChannelKey) -> None:
         """Forget a channel, and the complaint about it."""
         ir.async_delete_issue(self._hass, DOMAIN, _issue_id(key))
-        if self._channels.pop(key, None) is not None:
+        if self._records.pop(key, None) is not None:
             await self._async_save()
 
     async def async_clean_up(
@@ -178,14 +143,14 @@ class CreatedChannels:
         outlives the entry.
         """
         outage: SignalingError | None = None
-        for key in list(self._channels):
+        for key in list(self._records):
             if key != ChannelKey.from_entry(entry, key.name):
                 continue
             if key in channels_in_use(hass):
                 ir.async_delete_issue(hass, DOMAIN, _issue_id(key))
                 continue
             holder = object()
-            if key not in self._channels or not self.claim(key, holder):
+            if key not in self._records or not self.claim(key, holder):
                 continue
             try:
                 if outage is not None:
@@ -205,7 +170,7 @@ class CreatedChannels:
 
     async def _async_delete(self, key: ChannelKey, client: SignalingClient) -> None:
         """Delete a channel, unless it is no longer marked as made here."""
-        arn = self._channels[key].arn
+        arn = self._records[key].arn
         if arn is None:
             arn = (await client.describe_channel(name=key.name)).arn
         tags = await client.get_tags(arn)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 import logging
 from typing import Any, override
@@ -11,7 +11,6 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.singleton import singleton
-from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
@@ -27,11 +26,11 @@ from .const import (
     DOMAIN,
     SUBENTRY_TYPE_ALEXA_SKILL,
 )
+from .created_list import CreatedList, CreatedRecord
 from .errors import as_home_assistant_error
 
 _LOGGER = logging.getLogger(__name__)
 
-_STORAGE_VERSION = 1
 _DATA_KEY: HassKey[CreatedStacks] = HassKey(f"{DOMAIN}.created_stacks")
 
 # What fails for one resource for these reasons fails for the next one, only later.
@@ -63,17 +62,13 @@ class ResourceKey:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CreatedResource:
-    """Something that was made here, or was about to be."""
+class CreatedResource(CreatedRecord[ResourceKey]):
+    """A stack or parameters."""
 
-    account: str
     kind: ResourceKind
-    region: str
-    name: str
-    entry_id: str
-    created: str
 
     @property
+    @override
     def key(self) -> ResourceKey:
         """Return the resource's key."""
         return ResourceKey(
@@ -92,63 +87,33 @@ async def async_get_created_stacks(hass: HomeAssistant) -> CreatedStacks:
     return created
 
 
-class CreatedStacks:
-    """The stored list of the stacks and parameters that were made here.
-
-    A claim keeps the clean-up off what a flow is about to make, until its subentry
-    exists.
-    """
+class CreatedStacks(CreatedList[ResourceKey, CreatedResource]):
+    """The stored list of the stacks and parameters that were made here."""
 
     def __init__(self, hass: HomeAssistant) -> None:
         """Prepare an empty list."""
-        self._hass = hass
-        self._store: Store[dict[str, list[dict[str, Any]]]] = Store(
-            hass, _STORAGE_VERSION, f"{DOMAIN}.created_stacks"
+        super().__init__(
+            hass, file="created_stacks", field="resources", record=CreatedResource
         )
-        self._resources: dict[ResourceKey, CreatedResource] = {}
-        self._claims: dict[ResourceKey, object] = {}
         # Of two clean-ups one may have the better keys: it must not find the other's
         # claims and leave it at that.
         self._cleaning = asyncio.Lock()
 
-    async def async_load(self) -> None:
-        """Read the list from the disk."""
-        stored = await self._store.async_load() or {"resources": []}
-        resources = [CreatedResource(**item) for item in stored["resources"]]
-        self._resources = {resource.key: resource for resource in resources}
-
-    async def _async_save(self) -> None:
-        await self._store.async_save(
-            {"resources": [asdict(item) for item in self._resources.values()]}
-        )
-
     @callback
     def keys(self) -> list[ResourceKey]:
         """Return all that is on the list."""
-        return list(self._resources)
+        return list(self._records)
 
     @callback
     def __contains__(self, key: ResourceKey) -> bool:
         """Return whether something is on the list."""
-        return key in self._resources
-
-    @callback
-    def claim(self, key: ResourceKey, holder: object) -> bool:
-        """Take hold of something; false if someone else has it."""
-        return self._claims.setdefault(key, holder) is holder
-
-    @callback
-    def release(self, holder: object) -> None:
-        """Let go of all that a holder has claimed."""
-        self._claims = {
-            key: other for key, other in self._claims.items() if other is not holder
-        }
+        return key in self._records
 
     async def async_add(self, key: ResourceKey, entry: ConfigEntry) -> None:
         """Record something before it is asked for: the answer may get lost."""
-        if key in self._resources:
+        if key in self._records:
             return
-        self._resources[key] = CreatedResource(
+        self._records[key] = CreatedResource(
             account=key.account,
             kind=key.kind,
             region=key.region,
@@ -160,7 +125,7 @@ class CreatedStacks:
 
     async def async_discard(self, key: ResourceKey) -> None:
         """Forget something that is not there any more."""
-        if self._resources.pop(key, None) is not None:
+        if self._records.pop(key, None) is not None:
             await self._async_save()
 
     async def async_clean_up(
@@ -182,7 +147,7 @@ class CreatedStacks:
         outage: AlexaSkillError | None = None
         left: list[ResourceKey] = []
         used = resources_in_use(self._hass)
-        for key in [key for key in self._resources if key.account == account]:
+        for key in [key for key in self._records if key.account == account]:
             holder = object()
             if key in used or not self.claim(key, holder):
                 continue

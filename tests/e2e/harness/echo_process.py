@@ -41,7 +41,7 @@ def say(event: str, **fields: object) -> None:
 
 
 class _Damage(logging.Handler):
-    """Counts what the decoder complains about."""
+    """Counts what could not be decoded, which aiortc warns of."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -69,7 +69,7 @@ class Echo:
         self._offered = 0.0
         self._watch: asyncio.Task[None] | None = None
         self._damage = _Damage()
-        logging.getLogger("aiortc.codecs.h264").addHandler(self._damage)
+        logging.getLogger("aiortc.rtcrtpreceiver").addHandler(self._damage)
         self._peer.on("track", self._on_track)
         self._peer.on("connectionstatechange", self._on_state)
 
