@@ -1,9 +1,13 @@
 """What is private in aiortc and aioice is where the peer looks for it."""
 
 import ast
+import asyncio
 from pathlib import Path
+from unittest.mock import create_autospec
 
+import aioice
 import aioice.ice
+import aioice.stun
 import aiortc.rtcpeerconnection
 import pytest
 
@@ -71,3 +75,75 @@ def test_libraries_of_others_stay_out() -> None:
                 top = name.partition(".")[0]
                 assert top not in ("homeassistant", "boto3", "botocore", "aiohttp")
                 assert top != "custom_components"
+
+
+class Ports:
+    """A session's port, and who sends to it."""
+
+    def __init__(self) -> None:
+        self.connection = aioice.ice.Connection(ice_controlling=False)
+        self.connection.remote_username = "viewer"
+        self.connection.remote_password = "word-of-the-viewer"
+        self.protocol = internals.GuardedProtocol(self.connection)
+        self.protocol.local_candidate = aioice.Candidate(
+            foundation="1",
+            component=1,
+            transport="udp",
+            priority=1,
+            host="127.0.0.1",
+            port=9,
+            type="host",
+        )
+        self.protocol.transport = create_autospec(asyncio.DatagramTransport)
+
+    def check(self, port: int) -> None:
+        """Send what the viewer itself would send."""
+        request = aioice.stun.Message(
+            message_method=aioice.stun.Method.BINDING,
+            message_class=aioice.stun.Class.REQUEST,
+        )
+        request.attributes["USERNAME"] = f"{self.connection.local_username}:viewer"
+        request.attributes["PRIORITY"] = 1
+        request.add_message_integrity(self.connection.local_password.encode())
+        self.protocol.datagram_received(bytes(request), ("198.51.100.1", port))
+
+    @property
+    def taken(self) -> int:
+        return len(self.connection._early_checks)
+
+
+async def test_what_waits_for_dtls_is_bounded() -> None:
+    ports = Ports()
+    for _ in range(5000):
+        ports.protocol.datagram_received(b"\x16" + bytes(50), ("198.51.100.1", 1))
+    assert ports.connection._queue.qsize() == internals._MOST_WAITING
+
+
+async def test_a_viewer_cannot_make_us_learn_addresses_for_ever() -> None:
+    ports = Ports()
+    ports.connection._remote_candidates = [
+        aioice.Candidate(
+            foundation="1",
+            component=1,
+            transport="udp",
+            priority=1,
+            host="198.51.100.1",
+            port=port,
+            type="prflx",
+        )
+        for port in range(1, internals._MOST_LEARNT + 1)
+    ]
+    ports.check(internals._MOST_LEARNT + 1)
+    assert not ports.taken
+    # Those that are known go on.
+    ports.check(1)
+    assert ports.taken == 1
+
+
+@pytest.mark.parametrize("data", [b"", b"\0\1\0\4" + bytes(16) + b"\0\x24\0\0"])
+async def test_datagrams_that_cannot_be_read_are_passed_over(data: bytes) -> None:
+    ports = Ports()
+    ports.protocol.datagram_received(data, ("198.51.100.1", 1))
+    assert not ports.connection._queue.qsize()
+    ports.check(1)
+    assert ports.taken == 1

@@ -5,6 +5,7 @@ https://developer.amazon.com/docs/login-with-amazon/authorization-code-grant.htm
 
 import asyncio
 from contextlib import suppress
+import re
 from typing import Final
 
 import aiohttp
@@ -27,6 +28,9 @@ TOKEN_PATH: Final = "/auth/o2/token"  # noqa: S105 - a path
 
 _DEFAULT_LIFETIME: Final = 3600.0
 _SHORTEST_LIFETIME: Final = 2.0
+_LONGEST_LIFETIME: Final = 86_400.0
+# What can stand in a header (RFC 6750 section 2.1, and whatever else is visible).
+_TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 # Of the seconds that a token lasts, the last ones may pass on its way.
 _MARGIN: Final = 5.0
 
@@ -130,9 +134,11 @@ class AccessTokens:
 
 def _token(answer: Answer) -> tuple[str, float]:
     token, lasts = answer.content.get("access_token"), answer.content.get("expires_in")
-    if answer.status == 200 and isinstance(token, str) and token:
-        seconds = lasts if isinstance(lasts, int | float) else _DEFAULT_LIFETIME
-        return token, max(float(seconds), _SHORTEST_LIFETIME)
+    if answer.status == 200 and isinstance(token, str) and _TOKEN.fullmatch(token):
+        # No number at all, or one that is none, is not within bounds either.
+        if not isinstance(lasts, int | float) or not 0 <= lasts <= _LONGEST_LIFETIME:
+            lasts = _DEFAULT_LIFETIME
+        return token, max(float(lasts), _SHORTEST_LIFETIME)
     match printable(answer.content.get("error")):
         case "invalid_grant" as code:
             raise GrantRefusedError(code)

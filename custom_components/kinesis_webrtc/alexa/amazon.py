@@ -106,7 +106,7 @@ async def post(
         raise UnavailableError(type(err).__name__) from None
     try:
         content = json.loads(body)
-    except ValueError:
+    except ValueError, RecursionError:
         content = None
     return Answer(
         status=status, content=content if isinstance(content, Mapping) else {}

@@ -106,7 +106,7 @@ _DENIED = ("AccessDenied", "NotAuthorized")
 _MISSING = ("ResourceNotFound",)
 _NO_ANSWER = (ConnectTimeoutError, ReadTimeoutError)
 _NETWORK = (URLError, OSError, http.client.HTTPException)
-_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -711,9 +711,9 @@ class Backend:
                 _INVALID_CREDENTIAL, "the token was issued to another application"
             )
         lasts = info.get("exp")
-        lasts = float(lasts) if isinstance(lasts, int | float) else 0.0
         self._owners = {k: v for k, v in self._owners.items() if v[0] > now}
-        self._owners[key] = (now + min(lasts, 3600.0), owner)
+        if isinstance(lasts, int | float) and lasts > 0:
+            self._owners[key] = (now + min(lasts, 3600), owner)
         return owner
 
     def _allowed(self, owner: str) -> Mapping[str, Any]:
@@ -721,8 +721,8 @@ class Backend:
         for newest in (False, True):
             stored = self._read_settings(newest=newest).get("owners", "{}")
             try:
-                owners = _dict(json.loads(stored))
-            except ValueError:
+                owners = {k: list(v) for k, v in json.loads(stored).items()}
+            except _UNREADABLE:
                 raise Refused(_INTERNAL, "the list of owners is damaged") from None
             if owner in owners.get("allowed", ()):
                 break
@@ -814,7 +814,7 @@ class Backend:
                 _EXPIRED_CREDENTIAL if expired else _INVALID_CREDENTIAL,
                 f"Login with Amazon refused: {code or f'HTTP {err.code}'}",
             ) from None
-        except ValueError:
+        except _UNREADABLE:
             raise Refused(_INTERNAL, "Login with Amazon cannot be read") from None
         except _NETWORK as err:
             raise Refused(
@@ -1007,7 +1007,9 @@ def _dict(value: Any) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    """Return a text without lone surrogates."""
+    text = value if isinstance(value, str) else ""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _printable(text: str) -> str:

@@ -128,7 +128,9 @@ def _rank(offered: str, camera: str | None) -> int:
 
 def _is_payload_type(number: str) -> bool:
     # 64 to 95 collide with RTCP on a shared port (RFC 5761 section 4).
-    return number.isascii() and number.isdigit() and int(number) in _PAYLOAD_TYPES
+    # Python refuses to read a number of thousands of digits.
+    is_number = number.isascii() and number.isdigit() and len(number) <= 3
+    return is_number and int(number) in _PAYLOAD_TYPES
 
 
 _PAYLOAD_TYPES = frozenset(range(64)) | frozenset(range(96, 128))

@@ -183,7 +183,7 @@ class Gathering:
         for address in addresses:
             try:
                 transport, protocol = await loop.create_datagram_endpoint(
-                    lambda: aioice.ice.StunProtocol(self._connection),
+                    lambda: internals.GuardedProtocol(self._connection),
                     local_addr=(address, 0),
                 )
             except OSError:
@@ -302,7 +302,7 @@ class Gathering:
         # The certificate of a TLS server is checked against its name.
         host = server.host if server.tls else await self._resolver.resolve(server.host)
         _, protocol = await aioice.turn.create_turn_endpoint(
-            lambda: aioice.ice.StunProtocol(self._connection),
+            lambda: internals.GuardedProtocol(self._connection),
             server_addr=(host, server.port),
             username=server.username,
             password=server.credential,

@@ -11,7 +11,8 @@ without it there is still aiortc's way.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+import logging
+from typing import Any, cast, override
 
 import aioice.ice
 import aioice.stun
@@ -23,6 +24,8 @@ from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtcrtpsender import RTCRtpSender
 from aiortc.rtcrtptransceiver import RTCRtpTransceiver
 from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket, RtpPacket
+
+_LOGGER = logging.getLogger(__name__)
 
 _CERTIFICATES = "_RTCPeerConnection__certificates"
 _CONNECT = "_RTCPeerConnection__connect"
@@ -40,10 +43,21 @@ _CONNECTION_NAMES = (
     "_nominated",
     "_pair_remote_candidate",
     "_protocols",
+    "_queue",
     "_remote_candidates",
     "gather_candidates",
     "sort_check_list",
 )
+
+
+# Datagrams that may wait for DTLS, which takes them as they come: hundreds of them are
+# no handshake but a flood, which would fill the memory until the session's time is up.
+_MOST_WAITING = 256
+# Addresses that checks have come from. A viewer has one for each of its networks and
+# NATs; each costs a pair per socket of ours, and is only ever forgotten with its session.
+_MOST_LEARNT = 64
+# The first byte of what is not STUN (RFC 7983).
+_AFTER_STUN = 4
 
 
 class IncompatibleLibraryError(Exception):
@@ -76,7 +90,10 @@ def missing() -> list[str]:
             ),
         ),
         (transceiver.sender, (_ENCODER,)),
-        (transceiver.receiver.transport, ("_get_stats",)),
+        (
+            transceiver.receiver.transport,
+            ("_get_stats", "_handle_rtcp_data", "_handle_rtp_data"),
+        ),
         (connection, _CONNECTION_NAMES),
         (protocol, ("request", "transactions", "close")),
         (turn, (_CLOSE_TASK, _SEND_TASKS)),
@@ -119,6 +136,65 @@ def new_connection(
 def ice_connection(transport: RTCDtlsTransport) -> aioice.ice.Connection:
     """Return the ICE connection below a DTLS transport."""
     return transport.transport._connection
+
+
+class GuardedProtocol(aioice.ice.StunProtocol):
+    """What anybody can send datagrams to, without knowing any secret.
+
+    aioice lets through what cannot be read, and aiortc ends a session that gets an
+    empty one.
+    """
+
+    @override
+    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
+        """Take a datagram, or pass it over."""
+        if not data or not isinstance(data, bytes):
+            return
+        connection = self.receiver
+        if data[0] >= _AFTER_STUN and connection._queue.qsize() >= _MOST_WAITING:
+            return
+        known = connection._remote_candidates
+        if (
+            data[0] < _AFTER_STUN
+            and len(known) >= _MOST_LEARNT
+            # Responses and errors have that bit.
+            and not data[0] & 1
+            and not any(addr[:2] == (each.host, each.port) for each in known)
+        ):
+            return
+        try:
+            super().datagram_received(data, addr)
+        except Exception as err:  # noqa: BLE001 - struct.error, KeyError and others
+            # Only the type: the text may hold what the datagram held.
+            _LOGGER.debug("A datagram cannot be read: %s", type(err).__name__)
+
+
+def guard_media(transport: RTCDtlsTransport, *, takes_rtp: bool) -> None:
+    """Pass over RTP and RTCP that are damaged, and RTP where nothing is to be received.
+
+    aiortc would end a session for one packet that it cannot read.
+    """
+    names = vars(transport)
+    take_report, take_media = transport._handle_rtcp_data, transport._handle_rtp_data
+
+    async def take(handled: Awaitable[None]) -> None:
+        try:
+            await handled
+        except ConnectionError:
+            raise
+        except Exception as err:  # noqa: BLE001 - struct.error and others
+            # Only the type: the text may hold what the packet held.
+            _LOGGER.debug("A packet cannot be read: %s", type(err).__name__)
+
+    async def handle_report(data: bytes) -> None:
+        await take(take_report(data))
+
+    async def handle_media(data: bytes, arrival_time_ms: int) -> None:
+        if takes_rtp:
+            await take(take_media(data, arrival_time_ms=arrival_time_ms))
+
+    names["_handle_rtcp_data"] = handle_report
+    names["_handle_rtp_data"] = handle_media
 
 
 def set_gatherer(

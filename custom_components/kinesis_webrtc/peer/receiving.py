@@ -20,6 +20,7 @@ from .answer import LocalCandidate
 from .candidates import parse_candidate
 from .gathering import Gathering, reaches_loopback
 from .limits import Limits
+from .sdp import MAX_CHARACTERS
 from .servers import IceServer, Resolver, read_servers
 
 _LOGGER = logging.getLogger(__name__)
@@ -77,6 +78,8 @@ class ReceivingPeer:
             on_found=self._candidate_found,
         )
         internals.set_gatherer(connection, self._gathering.run)
+        transport = self._transceiver.receiver.transport
+        internals.guard_media(transport, takes_rtp=True)
         await pc.setLocalDescription(await pc.createOffer())
         return _trickled(pc.localDescription.sdp)
 
@@ -84,6 +87,9 @@ class ReceivingPeer:
         """Apply the answer. Raises AnswerUnusableError."""
         if self._pc is None:
             raise AnswerUnusableError("not offered")
+        if len(answer) > MAX_CHARACTERS:
+            # aiortc would read it for long, in the event loop.
+            raise AnswerUnusableError("the answer is too long")
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         except Exception as err:  # noqa: BLE001 - aiortc raises whatever its parser hits

@@ -194,6 +194,7 @@ class PeerSession:
             self._equip(transceivers[media.mid], media)
         self._dtls = transceivers[offer.video.mid].receiver.transport
         self._dtls.on("statechange", self._dtls_changed)
+        internals.guard_media(self._dtls, takes_rtp=self.microphone is not None)
         pc.on("connectionstatechange", self._connection_changed)
         connection = internals.ice_connection(self._dtls)
         self._gathering = Gathering(

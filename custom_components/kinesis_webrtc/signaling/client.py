@@ -25,6 +25,7 @@ from .models import (
 )
 from .partition import partition_of
 from .presign import presign
+from .translation import reading
 
 _CONTROL_PLANE = "kinesisvideo"
 _SIGNALING = "kinesis-video-signaling"
@@ -91,7 +92,8 @@ class SignalingClient:
     async def get_caller_account(self) -> str:
         """Return the id of the account that the credentials belong to."""
         response = await self._api.call("sts", "GetCallerIdentity", {})
-        account: str = response["Account"]
+        with reading("GetCallerIdentity"):
+            account: str = response["Account"]
         return account
 
     async def list_channels(self, *, name_prefix: str | None = None) -> list[Channel]:
@@ -105,7 +107,8 @@ class SignalingClient:
         channels: list[Channel] = []
         while True:
             response = await self._control("ListSignalingChannels", params)
-            channels += map(_channel, response.get("ChannelInfoList", ()))
+            with reading("ListSignalingChannels"):
+                channels += map(_channel, response.get("ChannelInfoList", ()))
             if not (token := response.get("NextToken")):
                 return channels
             params["NextToken"] = token
@@ -116,7 +119,8 @@ class SignalingClient:
         """Return a channel by its ARN or by its name."""
         params = {"ChannelARN": arn} if arn else {"ChannelName": name}
         response = await self._control("DescribeSignalingChannel", params)
-        return _channel(response["ChannelInfo"])
+        with reading("DescribeSignalingChannel"):
+            return _channel(response["ChannelInfo"])
 
     async def create_channel(
         self, *, name: str, message_ttl: int, tags: Mapping[str, str]
@@ -134,7 +138,9 @@ class SignalingClient:
         if tags:
             params["Tags"] = _tag_list(tags)
         response = await self._control("CreateSignalingChannel", params)
-        return await self._wait_until_active(response["ChannelARN"])
+        with reading("CreateSignalingChannel"):
+            arn: str = response["ChannelARN"]
+        return await self._wait_until_active(arn)
 
     async def update_message_ttl(self, channel: Channel, message_ttl: int) -> Channel:
         """Change how long messages are kept and return the channel when it is active.
@@ -173,7 +179,8 @@ class SignalingClient:
         params: dict[str, object] = {"ResourceARN": arn}
         while True:
             response = await self._control("ListTagsForResource", params)
-            tags |= response.get("Tags", {})
+            with reading("ListTagsForResource"):
+                tags |= response.get("Tags", {})
             if not (token := response.get("NextToken")):
                 return tags
             params["NextToken"] = token
@@ -189,8 +196,9 @@ class SignalingClient:
         response = await self._control(
             "DescribeMediaStorageConfiguration", {"ChannelARN": arn}
         )
-        configuration = response.get("MediaStorageConfiguration", {})
-        return bool(configuration.get("Status") == "ENABLED")
+        with reading("DescribeMediaStorageConfiguration"):
+            configuration = response.get("MediaStorageConfiguration", {})
+            return bool(configuration.get("Status") == "ENABLED")
 
     async def get_endpoints(self, arn: str, role: Role) -> Endpoints:
         """Return a channel's endpoints, asked for once until they are forgotten."""
@@ -235,18 +243,19 @@ class SignalingClient:
         if username is not None:
             params["Username"] = username
         response = await self._signaling("GetIceServerConfig", arn, role, params)
-        entries = response.get("IceServerList", ())
-        return IceServerConfig(
-            servers=tuple(
-                IceServer(
-                    urls=tuple(entry.get("Uris", ())),
-                    username=entry.get("Username"),
-                    credential=entry.get("Password"),
-                )
-                for entry in entries
-            ),
-            ttl=min((entry.get("Ttl", 0) for entry in entries), default=0),
-        )
+        with reading("GetIceServerConfig"):
+            entries = response.get("IceServerList", ())
+            return IceServerConfig(
+                servers=tuple(
+                    IceServer(
+                        urls=tuple(entry.get("Uris", ())),
+                        username=entry.get("Username"),
+                        credential=entry.get("Password"),
+                    )
+                    for entry in entries
+                ),
+                ttl=min((entry.get("Ttl", 0) for entry in entries), default=0),
+            )
 
     async def send_alexa_offer(
         self, arn: str, *, sender_client_id: str, message_payload: str

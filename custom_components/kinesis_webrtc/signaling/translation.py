@@ -1,5 +1,7 @@
 """The one translator of what other libraries raise."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 import re
 
 import aiohttp
@@ -121,6 +123,18 @@ def translate(
     ):
         return CannotConnectError(kind, operation=operation)
     return ServiceError(kind, operation=operation, code=kind)
+
+
+@contextmanager
+def reading(operation: str) -> Iterator[None]:
+    """Translate what reading a response raises that is not as the API says."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as err:
+        kind = type(err).__name__
+        raise ServiceError(
+            "the answer cannot be read", operation=operation, code=kind
+        ) from None
 
 
 def _refusal(err: ClientError | aiohttp.WSServerHandshakeError) -> tuple[str, str]:
