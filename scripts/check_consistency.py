@@ -69,8 +69,13 @@ CORE_ABORTS_RAISED = {
     "unique_id_mismatch",
 }
 
+# English, and the other languages that Alexa speaks.
+LANGUAGES = {"de", "en", "es", "fr", "it", "ja", "pt"}
+
 KEY = re.compile(r"^(?!.+[_-]{2})(?![_-])[a-z0-9-_]+(?<![_-])$")
 PLACEHOLDER = re.compile(r"{(\w+)}")
+# What stays as it is in every language: placeholders, addresses, and code.
+UNTRANSLATED = re.compile(r"{\w+}|https?://[^\s)`]+|`[^`]+`")
 
 type Tree = dict[str, Any]
 
@@ -85,6 +90,7 @@ def main() -> int:
             *check_sizes(),
             *check_quality_scale(),
             *check_texts(),
+            *check_languages(),
         }
     )
     for finding in findings:
@@ -171,22 +177,37 @@ def check_texts() -> Iterator[str]:
     code = read_code(INTEGRATION)
     for value in strings_in(services):
         code.literals.add(value)
-    yield from check_form(texts)
     yield from check_flows(texts, code)
     yield from check_keys(texts, code)
     yield from check_services(texts, services)
     yield from check_icons(texts, services)
-    for path in (INTEGRATION / "translations").glob("*.json"):
-        for name in {name for name, _ in leaves(load(path))} - {
-            name for name, _ in leaves(texts)
-        }:
-            yield f"translations/{path.name}: {name} is not in en.json"
 
 
-def check_form(texts: Tree) -> Iterator[str]:
-    """Check each text by itself."""
+def check_languages() -> Iterator[str]:
+    """Check that each language has English's texts, and each of them what stays as it is."""
+    folder = INTEGRATION / "translations"
+    for name in {path.stem for path in folder.glob("*.json")} ^ LANGUAGES:
+        yield f"translations/{name}.json: is missing, or is not one of the languages"
+    english = dict(leaves(load(folder / "en.json")))
+    for language in LANGUAGES:
+        texts = load(folder / f"{language}.json")
+        yield from check_form(f"{language}.json", texts)
+        translated = dict(leaves(texts))
+        for name in english.keys() - translated.keys():
+            yield f"{language}.json: {name}: is missing"
+        for name in translated.keys() - english.keys():
+            yield f"{language}.json: {name}: is not in en.json"
+        for name in english.keys() & translated.keys():
+            wanted = UNTRANSLATED.findall(str(english[name]))
+            found = UNTRANSLATED.findall(str(translated[name]))
+            if sorted(wanted) != sorted(found):
+                yield f"{language}.json: {name}: has {found} instead of {wanted}"
+
+
+def check_form(file: str, texts: Tree) -> Iterator[str]:
+    """Check each text of a language by itself."""
     for name, text in leaves(texts):
-        where = f"en.json: {name}"
+        where = f"{file}: {name}"
         for part in name.split("."):
             if not KEY.match(part):
                 yield f"{where}: {part!r} is not a key"
