@@ -5,6 +5,7 @@ from typing import Final, override
 from urllib.parse import urlsplit
 
 from homeassistant.components.camera import (
+    Camera,
     async_get_image,
     async_get_stream_source,
     get_camera_from_entity_id,
@@ -42,6 +43,21 @@ _FFMPEG_SCHEMES: Final = frozenset(
         "tls",
         "udp",
     ]
+)
+# Integrations whose stills are taken out of the stream, a second pull that not every
+# camera stands, or are of the last thing that happened, whenever that was.
+_NO_STILLS: Final = frozenset(
+    {
+        "canary",
+        "ezviz",
+        "ffmpeg",
+        "onvif",
+        "ring",
+        "tplink",
+        "tuya",
+        "xiaomi",
+        "yi",
+    }
 )
 # The names that HA's stream options and FFmpeg have for the same thing.
 _FFMPEG_OPTIONS: Final = {
@@ -85,20 +101,31 @@ class CameraSource(MediaSource):
             url = await async_get_stream_source(self._hass, entity_id)
         except HomeAssistantError as err:
             raise SourceError("camera_off") from err
-        if url and urlsplit(url).scheme in ("", *_FFMPEG_SCHEMES):
-            return StreamUrl(url=url, options=_ffmpeg_options(camera.stream_options))
         stills = Stills(
             fetch=partial(self._async_still, entity_id),
             interval=max(camera.frame_interval, _LEAST_INTERVAL),
         )
+        stream = StreamUrl(
+            url=url or "",
+            options=_ffmpeg_options(camera.stream_options),
+            still=stills.fetch if _has_stills(camera) else None,
+        )
+        if url and urlsplit(url).scheme in ("", *_FFMPEG_SCHEMES):
+            return stream
         if async_speaks_webrtc(camera):
             return async_webrtc_camera(self._hass, camera, stills)
-        if url:
-            return StreamUrl(url=url, options=_ffmpeg_options(camera.stream_options))
-        return stills
+        return stream if url else stills
 
     async def _async_still(self, entity_id: str) -> bytes:
         return (await async_get_image(self._hass, entity_id)).content
+
+
+def _has_stills(camera: Camera) -> bool:
+    """Return whether a camera gives a picture of now without its stream's being opened."""
+    return (
+        not camera.use_stream_for_stills
+        and camera.platform.platform_name not in _NO_STILLS
+    )
 
 
 def _ffmpeg_options(stream_options: dict[str, str | bool | float]) -> dict[str, str]:

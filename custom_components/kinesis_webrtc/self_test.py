@@ -337,3 +337,8 @@ async def _async_patiently[T](call: Callable[[], Awaitable[T]]) -> T:
 async def _async_reach(viewer: ProbeViewer, step: ProbeStep) -> None:
     if await viewer.reached(step) is None:
         raise StageFailed
+
+
+def is_self_test(viewer_id: str) -> bool:
+    """Return whether a viewer is the built-in one, which judges the live stream alone."""
+    return viewer_id.startswith(SELF_TEST_PREFIX)

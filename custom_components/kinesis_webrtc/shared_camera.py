@@ -29,7 +29,7 @@ from .peer import (
     RefusalReason,
     SessionEvent,
 )
-from .self_test import SelfTest
+from .self_test import SelfTest, is_self_test
 from .session_log import SessionLog
 from .signaling import IceServer, SignalingClient
 from .subentry_runtime import SubentryRuntime
@@ -101,7 +101,11 @@ class SharedCamera(SubentryRuntime):
     def _bind(self) -> None:
         """Make what belongs to the camera; the channel's part is made when it starts."""
         self.source = CameraSource(hass=self._hass, camera=self._data[CONF_CAMERA])
-        self._peer = MasterPeer(source=self.source, on_event=self._on_session_event)
+        self._peer = MasterPeer(
+            source=self.source,
+            on_event=self._on_session_event,
+            live_only=is_self_test,
+        )
         self.home_viewers = HomeViewers(
             peer=self._peer,
             ready=self._async_prepared,

@@ -1,15 +1,27 @@
-"""The first picture: cameras that are open before anybody asks for them."""
+"""The first picture: of cameras that are open beforehand, and of those that are not."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
+from playwright.async_api import Page
 import pytest_asyncio
 
+from tests.system import browser, require
+
+from .harness.browser import take_pictures, viewer_page
 from .harness.camera import RtspCamera
 from .harness.client import HomeAssistantClient
+from .harness.clip import FRAMES
+from .harness.emulator import Emulator
 from .harness.frontend_viewer import frontend_view
 from .harness.home_assistant import HomeAssistant
+from .harness.pattern import read
+from .harness.pictures import assert_moving
 from .harness.scenario import SharedCamera, add_camera, share_camera
+from .harness.sdk import sdk_options
+from .harness.stills import Stills
 
 NUMBER = 6
 MOTION = "binary_sensor.yard_motion"
@@ -91,3 +103,69 @@ async def test_a_camera_that_is_always_open_is_so_again_when_it_comes_back(
             await yard.wait_for_line(f'"{event}"', start=looked_at)
         assert (await client.state(added.viewers))["state"] == "0"
     await yard.wait_until_idle()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page() -> AsyncIterator[Page]:
+    require("node:amazon-kinesis-video-streams-webrtc", "node:esbuild")
+    async with viewer_page(browser()) as page:
+        yield page
+
+
+async def seen_in(
+    page: Page, emulator: Emulator, channel: str, count: int
+) -> list[int | None]:
+    """View a channel in Chromium and return the numbers of the first pictures shown."""
+    channels = (await emulator.state())["channels"]
+    (arn,) = (
+        one["ChannelARN"]
+        for one in channels.values()
+        if one["ChannelName"].startswith(channel)
+    )
+    options = await sdk_options(emulator, emulator.viewer, arn, "VIEWER")
+    async with asyncio.timeout(60):
+        taking = asyncio.create_task(take_pictures(page, count))
+        await page.evaluate(
+            "options => startViewer(options)", {**options, "clientId": uuid4().hex}
+        )
+        pictures = await taking
+    report = await page.evaluate("viewerReport()")
+    await page.evaluate("stopViewer()")
+    assert report["errors"] == []
+    times = [time for time, _ in pictures]
+    assert times == sorted(times)
+    readings = [read(picture) for _, picture in pictures]
+    assert {reading.camera for reading in readings if reading} == {NUMBER}
+    numbers = [reading.number if reading else None for reading in readings]
+    assert report["freezes"] == 0, list(zip(times, numbers, strict=True))
+    return numbers
+
+
+async def test_a_browser_sees_the_latest_picture_while_the_camera_opens(
+    home: HomeAssistant, shared: SharedCamera, emulator: Emulator, page: Page
+) -> None:
+    client = home.client
+    async with (
+        RtspCamera(number=NUMBER, opens_in=3) as slow,
+        # Not a number of the stream.
+        Stills(number=NUMBER, frame=FRAMES + 500) as still,
+    ):
+        camera = await add_camera(
+            client, name="Gate", stream_url=slow.url, still_url=still.url
+        )
+        async with sharing(client, shared.entry_id, camera) as added:
+            await slow.wait_until_idle()
+            numbers = await seen_in(page, emulator, "ha-gate", 40)
+            live = numbers.index(next(one for one in numbers if one != FRAMES + 500))
+            assert 0 < live < 10
+            assert_moving(numbers[live:], longest_step=25)
+
+            # The next time it is the stream's own picture, and a still only if that
+            # were old.
+            await client.wait_for_state(added.viewers, "0")
+            await slow.wait_until_idle()
+            numbers = await seen_in(page, emulator, "ha-gate", 40)
+            assert numbers[0] is not None
+            assert numbers[0] < FRAMES
+            assert numbers[0] == numbers[1]
+            assert_moving(numbers[10:], longest_step=25)

@@ -1,12 +1,13 @@
 """A camera's stream is looked up when it is needed."""
 
 from collections.abc import AsyncGenerator
-from unittest.mock import PropertyMock, patch
+from unittest.mock import MagicMock, PropertyMock, patch
 
 from homeassistant.components import camera as camera_component
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.entity_platform import EntityPlatform
 from homeassistant.setup import async_setup_component
 import pytest
 
@@ -32,6 +33,7 @@ class StreamingCamera(camera_component.Camera):
     def __init__(self, url: str | None) -> None:
         super().__init__()
         self.url = url
+        self.platform = MagicMock(EntityPlatform, platform_name="demo")
 
     async def stream_source(self) -> str | None:
         return self.url
@@ -57,10 +59,49 @@ async def test_gives_the_stream_with_the_cameras_own_options(
         "extra_part_wait_time": 1.0,
     }
 
-    assert await CameraSource(hass=hass, camera=camera.id).resolve() == StreamUrl(
-        url="rtsp://camera/main",
-        options={"rtsp_transport": "udp", "use_wallclock_as_timestamps": "1"},
-    )
+    stream = await CameraSource(hass=hass, camera=camera.id).resolve()
+
+    assert isinstance(stream, StreamUrl)
+    assert stream.url == "rtsp://camera/main"
+    assert stream.options == {
+        "rtsp_transport": "udp",
+        "use_wallclock_as_timestamps": "1",
+    }
+
+
+async def test_gives_the_cameras_still_beside_the_stream(
+    hass: HomeAssistant, camera: er.RegistryEntry, streaming: StreamingCamera
+) -> None:
+    stream = await CameraSource(hass=hass, camera=camera.id).resolve()
+
+    assert isinstance(stream, StreamUrl)
+    assert stream.still is not None
+    with patch(
+        f"{MODULE}.async_get_image",
+        return_value=camera_component.Image("image/jpeg", b"picture"),
+    ) as get:
+        assert await stream.still() == b"picture"
+    assert get.call_args.args[1] == camera.entity_id
+
+
+@pytest.mark.parametrize(
+    ("platform", "takes_the_stream"), [("demo", True), ("ffmpeg", False)]
+)
+async def test_a_still_that_would_open_the_camera_twice_is_none(
+    hass: HomeAssistant,
+    camera: er.RegistryEntry,
+    streaming: StreamingCamera,
+    platform: str,
+    takes_the_stream: bool,
+) -> None:
+    streaming.platform.platform_name = platform
+    source = CameraSource(hass=hass, camera=camera.id)
+
+    with patch.object(StreamingCamera, "use_stream_for_stills", takes_the_stream):
+        stream = await source.resolve()
+
+    assert isinstance(stream, StreamUrl)
+    assert stream.still is None
 
 
 async def test_follows_a_camera_that_was_renamed(

@@ -50,3 +50,19 @@ def test_sound_of_another_clock_begins_at_the_last_picture() -> None:
     timeline = Timeline(lambda: 100.0)
     picture = timeline.place(900_000)
     assert timeline.locate(90_000_000) == picture
+
+
+def test_what_is_shown_before_a_stream_has_a_place_before_all_of_it() -> None:
+    now = 100.0
+    timeline = Timeline(lambda: now)
+    last = timeline.place(5)
+    assert timeline.advance() is None
+    timeline.restart()
+    now += 2.0
+    shown = [timeline.advance()]
+    now += 1.0
+    shown.append(timeline.advance())
+    first = timeline.place(7_000_000)
+    assert shown == [last + 180_000, last + 270_000]
+    assert first > last + 270_000
+    assert timeline.advance() is None

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 import ipaddress
 import re
 
+from aiortc import RTCIceCandidate
+
 _MDNS_NAME = re.compile(r"[A-Za-z0-9-]{1,63}\.local")
 _TYPES = frozenset({"host", "srflx", "prflx", "relay"})
 
@@ -23,6 +25,18 @@ class RemoteCandidate:
     def is_name(self) -> bool:
         """Whether the address is a name of multicast DNS."""
         return _MDNS_NAME.fullmatch(self.address) is not None
+
+    def for_aiortc(self) -> RTCIceCandidate:
+        """Return the candidate as aiortc takes it."""
+        return RTCIceCandidate(
+            component=1,
+            foundation=self.foundation,
+            ip=self.address,
+            port=self.port,
+            priority=self.priority,
+            protocol="udp",
+            type=self.kind,
+        )
 
 
 def parse_candidate(text: str, *, loopback: bool = False) -> RemoteCandidate | None:

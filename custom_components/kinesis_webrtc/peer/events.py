@@ -61,7 +61,10 @@ class Connected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFrameSent:
-    """The viewer was sent the first picture that it can decode."""
+    """The viewer was sent the first picture of the live stream that it can decode.
+
+    What it was shown while the camera opened does not count.
+    """
 
     viewer_id: str
 

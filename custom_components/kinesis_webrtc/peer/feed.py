@@ -10,7 +10,6 @@ from collections.abc import Callable
 import contextlib
 import functools
 import logging
-import threading
 import time
 
 from aiortc.rtcrtpsender import RTCRtpSender
@@ -22,13 +21,14 @@ from .limits import Limits
 from .media import Media
 from .media_stream import MediaStream
 from .patience import UNEXPECTED, Patience
-from .reader import Outcome, StreamFormat, StreamReader
+from .reader import Outcome, StreamFormat
+from .readers import make_reader, run_in_thread
 from .ring import Ring
 from .rtp_stream import RtpStream
 from .sound_fanout import SoundFanout
 from .sound_stream import SoundStream
-from .source import MediaSource, Source, SourceError, Stills, WebRtcCamera
-from .stills_reader import StillsReader
+from .source import MediaSource, Source, SourceError, Stills
+from .stand_in import StandIn
 from .subscription import EndCallback, Subscription
 from .timeline import Timeline
 from .webrtc_reader import WebRtcReader
@@ -53,11 +53,18 @@ class CameraFeed:
         self._patience = Patience(limits)
         self._has_stills = False
         self._timeline = Timeline()
+        self._veterans: set[Subscription] = set()
         self._delivered_at: float | None = None
         self._closed = False
         self._ask_source: Callable[[], None] | None = None
         self.ring = Ring(limits.cached_bytes)
         self.fanout = Fanout()
+        self._stand_in = StandIn(
+            ring=self.ring,
+            timeline=self._timeline,
+            limits=limits,
+            on_shown=self._wake,
+        )
         self.sound = SoundFanout(self.ring.clock, self.fanout.wake)
         self.format: StreamFormat | None = None
         self.opened = 0
@@ -101,19 +108,25 @@ class CameraFeed:
 
         return release
 
-    def subscribe(self, on_end: EndCallback) -> Subscription:
+    def subscribe(
+        self, on_end: EndCallback, *, live_only: bool = False
+    ) -> Subscription:
         """Join; the first one opens the camera, beside whatever the caller does."""
-        subscription = Subscription(self, on_end, self._limits.backlog)
+        subscription = Subscription(
+            self, on_end, self._limits.backlog, live_only=live_only
+        )
         is_first = not self._subscriptions
         self._subscriptions.add(subscription)
         if is_first:
             self._wish(to_watch=True)
+        self._show_stand_in()
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Leave; after the last one the camera stays open for a moment."""
         self._subscriptions.discard(subscription)
         self._listeners.discard(subscription)
+        self._veterans.discard(subscription)
         self._linger()
 
     def send(
@@ -121,6 +134,7 @@ class CameraFeed:
         sender: RTCRtpSender,
         media: Media,
         *,
+        live_only: bool = False,
         on_key_frame: Callable[[], None],
         on_failure: Callable[[], None],
     ) -> MediaStream:
@@ -143,6 +157,7 @@ class CameraFeed:
             ring=self.ring,
             fanout=self.fanout,
             limits=self._limits,
+            live_only=live_only,
             on_key_frame=on_key_frame,
             on_key_frame_wanted=self.request_key_frame,
             on_failure=on_failure,
@@ -212,6 +227,7 @@ class CameraFeed:
             outcome = await self._attempt()
             self.ring.forget()
             if self._delivered_at is not None:
+                self._veterans |= self._subscriptions
                 self._patience.delivered(self._delivered_at)
             _LOGGER.debug("Stream ended (%s)", outcome.detail or "end of stream")
             if (end := self._patience.end_for(outcome)) is not None:
@@ -226,6 +242,13 @@ class CameraFeed:
         except Exception as err:  # noqa: BLE001
             _LOGGER.error("Feed stopped unexpectedly: %s", type(err).__name__)
             return Outcome(detail=UNEXPECTED)
+        finally:
+            await self._stand_in.end()
+
+    def _show_stand_in(self) -> None:
+        # Who has seen the live stream is not to be taken back in time.
+        if self._subscriptions and not self._veterans:
+            self._stand_in.show()
 
     async def _open_and_read(self) -> Outcome:
         self._delivered_at = None
@@ -242,97 +265,46 @@ class CameraFeed:
         self._has_stills = isinstance(stream, Stills)
         if not self._is_wanted:
             return Outcome(detail=_UNWATCHED)
+        self._stand_in.begin(stream, self.format)
+        self._show_stand_in()
         return await self._read(stream)
 
     async def _read(self, stream: Source) -> Outcome:
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[Outcome] = loop.create_future()
-        reader = self._reader(
+        reader = make_reader(
             stream,
-            on_format=self._on_loop(loop, self._learn),
+            timeline=self._timeline,
+            on_format=functools.partial(self._learn, loop),
             on_unit=functools.partial(self._deliver, loop),
+            limits=self._limits,
+            sound=self.sound,
         )
-
-        def work() -> None:
-            try:
-                result = reader.run()
-            except Exception as err:  # noqa: BLE001
-                result = Outcome(detail=type(err).__name__)
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(done.set_result, result)
-
         if isinstance(reader, WebRtcReader):
             self._ask_source = reader.request_key_frame
         self.opened += 1
-        thread = threading.Thread(target=work, name="kinesis_webrtc feed", daemon=True)
-        thread.start()
         try:
-            return await asyncio.shield(done)
+            return await run_in_thread(reader)
         finally:
-            # Also when cancelled: the camera is closed when this returns.
             self._ask_source = None
-            reader.stop()
-            while not done.done():
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.shield(done)
-            # Telling was the last that it had to do.
-            thread.join()
 
-    def _reader(
-        self,
-        stream: Source,
-        *,
-        on_format: Callable[[StreamFormat], None],
-        on_unit: Callable[[AccessUnit], None],
-    ) -> StreamReader | StillsReader | WebRtcReader:
-        if isinstance(stream, Stills):
-            return StillsReader(
-                stream,
-                timeline=self._timeline,
-                on_format=on_format,
-                on_unit=on_unit,
-                read_timeout=self._limits.read_timeout,
-            )
-        if isinstance(stream, WebRtcCamera):
-            return WebRtcReader(
-                stream,
-                timeline=self._timeline,
-                on_format=on_format,
-                on_unit=on_unit,
-                limits=self._limits,
-                sound=self.sound,
-            )
-        return StreamReader(
-            stream,
-            timeline=self._timeline,
-            on_format=on_format,
-            on_unit=on_unit,
-            open_timeout=self._limits.open_timeout,
-            read_timeout=self._limits.read_timeout,
-            sound=self.sound,
-        )
-
-    @staticmethod
-    def _on_loop[T](
-        loop: asyncio.AbstractEventLoop, handle: Callable[[T], None]
-    ) -> Callable[[T], None]:
-        def hand_over(value: T) -> None:
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(functools.partial(handle, value))
-
-        return hand_over
-
-    def _learn(self, stream_format: StreamFormat) -> None:
-        self.format = stream_format
+    def _learn(self, loop: asyncio.AbstractEventLoop, known: StreamFormat) -> None:
+        """Take what is known of the pictures, in the reader's thread."""
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(setattr, self, "format", known)
 
     def _deliver(self, loop: asyncio.AbstractEventLoop, unit: AccessUnit) -> None:
         """Take a picture, in the reader's thread."""
         self._delivered_at = time.monotonic()
+        self._stand_in.keep(unit)
         self.ring.push(unit)
         self.fanout.wake()
         if self._listeners:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._wake_listeners)
+
+    def _wake(self) -> None:
+        self.fanout.wake()
+        self._wake_listeners()
 
     def _wake_listeners(self) -> None:
         for subscription in tuple(self._listeners):
@@ -342,4 +314,5 @@ class CameraFeed:
         for subscription in tuple(self._subscriptions):
             self._subscriptions.discard(subscription)
             self._listeners.discard(subscription)
+            self._veterans.discard(subscription)
             subscription.end(reason, detail)

@@ -27,6 +27,8 @@ class AccessUnit:
     picture share theirs."""
 
     is_key: bool
+    is_stand_in: bool = False
+    """Whether it is shown for want of the live stream."""
 
 
 def nal_units(data: bytes) -> Iterator[tuple[int, int, int]]:
@@ -90,6 +92,11 @@ def split_units(data: bytes) -> list[Unit]:
         if begin + header < end:
             units.append(Unit(data[begin:end], header))
     return units
+
+
+def is_idr(data: bytes) -> bool:
+    """Tell whether a picture is whole by itself, and so is all that follows it."""
+    return any(kind == _IDR for kind, _, _ in nal_units(data))
 
 
 def has_b_slice(data: bytes) -> bool:

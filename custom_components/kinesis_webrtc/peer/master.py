@@ -39,18 +39,21 @@ class MasterPeer:
         source: MediaSource,
         viewer_limit: int = 10,
         on_event: Callable[[SessionEvent], None],
+        live_only: Callable[[str], bool] = lambda _: False,
         limits: Limits | None = None,
         talk_sink: TalkSink | None = None,
     ) -> None:
         """Prepare; `on_event` is called in the event loop and must not block.
 
-        Candidates are told of only after `answer` has returned. Without a `talk_sink`
-        nothing is taken of what viewers send.
+        Candidates are told of only after `answer` has returned. `live_only` tells of a
+        viewer's id whether it is to see nothing else than the live stream, also while the
+        camera opens. Without a `talk_sink` nothing is taken of what viewers send.
         """
         self._talk_back = TalkBack(talk_sink) if talk_sink is not None else None
         self._limits = limits or Limits()
         self._viewer_limit = viewer_limit
         self._on_event = on_event
+        self._live_only = live_only
         self._feed = CameraFeed(source=source, limits=self._limits)
         self._resolver = Resolver()
         self._tls: ssl.SSLContext | None = None
@@ -123,7 +126,7 @@ class MasterPeer:
             viewer_id=viewer_id,
             offer=offer,
             servers=read_servers(ice_servers),
-            equipment=self._equipment(),
+            equipment=self._equipment(viewer_id),
             offered_at=offered_at,
         )
         self._sessions[viewer_id] = session
@@ -208,13 +211,14 @@ class MasterPeer:
                 )
         return self._is_direct
 
-    def _equipment(self) -> Equipment:
+    def _equipment(self, viewer_id: str) -> Equipment:
         return Equipment(
             # By another one than before a viewer knows, when it restarts ICE, that it
             # has to begin anew with DTLS. It takes a fraction of a millisecond.
             certificate=RTCCertificate.generateCertificate(),
             feed=self._feed,
             is_direct=self._may_send_directly(),
+            live_only=self._live_only(viewer_id),
             resolver=self._resolver,
             tls=self._tls,
             limits=self._limits,

@@ -7,7 +7,6 @@ import ssl
 from typing import Any, Final
 
 from aiortc import (
-    RTCIceCandidate,
     RTCPeerConnection,
     RTCRtpReceiver,
     RTCSessionDescription,
@@ -102,19 +101,7 @@ class ReceivingPeer:
         if parsed is None or self._transceiver is None:
             return
         transport = self._transceiver.receiver.transport.transport
-        self._start(
-            transport.addRemoteCandidate(
-                RTCIceCandidate(
-                    component=1,
-                    foundation=parsed.foundation,
-                    ip=parsed.address,
-                    port=parsed.port,
-                    priority=parsed.priority,
-                    protocol="udp",
-                    type=parsed.kind,
-                )
-            )
-        )
+        self._start(transport.addRemoteCandidate(parsed.for_aiortc()))
 
     async def close(self) -> None:
         """Leave, and give everything back, within bounds."""

@@ -5,6 +5,7 @@ those who ask for a key frame, and the one before for those who have lost packet
 """
 
 from functools import cached_property
+import threading
 import time
 
 from .capture_clock import CaptureClock
@@ -41,7 +42,8 @@ class Frame:
 class Ring:
     """Numbers pictures, and keeps the latest.
 
-    `push`, `forget` and `clear` are for one thread at a time, all else is for any.
+    `push` is for one thread, `forget` and `clear` for any while that one does not; all
+    else is for any.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -51,6 +53,7 @@ class Ring:
         self._bytes = 0
         self._previous_key = 0
         self._is_broken = True
+        self._lock = threading.Lock()
         self.clock = CaptureClock()
         self.key: int | None = None
         """The number of the latest key picture, if all since then is there."""
@@ -63,19 +66,36 @@ class Ring:
         """Add a picture; after a break, none before the next key picture counts."""
         if self._is_broken and not unit.is_key:
             return
-        last = self._frames.get(self.end - 1)
-        is_part = (
-            last is not None
-            and not self._is_broken
-            and last.unit.timestamp == unit.timestamp
-        )
-        self._is_broken = False
-        self.clock.observe(unit.timestamp)
-        captured = self.clock.time_of(unit.timestamp)
+        with self._lock:
+            last = self._frames.get(self.end - 1)
+            is_part = (
+                last is not None
+                and not self._is_broken
+                and last.unit.timestamp == unit.timestamp
+            )
+            self._is_broken = False
+            self.clock.observe(unit.timestamp)
+            captured = self.clock.time_of(unit.timestamp)
+            self._append(unit, captured, begins=unit.is_key and not is_part)
+
+    def push_stand_in(self, unit: AccessUnit) -> bool:
+        """Add a key picture that counts until the stream's next; false if that is there.
+
+        Its timestamp is that of now.
+        """
+        with self._lock:
+            if not self._is_broken:
+                return False
+            self._append(unit, None, begins=True)
+            return True
+
+    def _append(
+        self, unit: AccessUnit, captured: float | None, *, begins: bool
+    ) -> None:
         self._frames[self.end] = Frame(self.end, unit, captured)
         self._bytes += len(unit.data)
         self.end += 1
-        if unit.is_key and not is_part:
+        if begins:
             self._drop_before(self._previous_key)
             self._previous_key = self.key = self.end - 1
         while self._bytes > self._max_bytes and self.first < self.end - 1:
@@ -128,9 +148,13 @@ class Cursor:
     key picture, or until the next one.
     """
 
-    def __init__(self, ring: Ring, backlog: int) -> None:
-        """Begin at the latest key picture, or at the next one."""
+    def __init__(self, ring: Ring, backlog: int, *, live_only: bool = False) -> None:
+        """Begin at the latest key picture, or at the next one.
+
+        With `live_only` that is one of the stream, and none in its stead.
+        """
         self._ring = ring
+        self._live_only = live_only
         self._backlog = backlog
         self._place: int | None = None
         self._not_before = 0
@@ -176,7 +200,7 @@ class Cursor:
         if key is None or key < self._not_before:
             return None
         frame = self._ring.get(key)
-        if frame is None:
+        if frame is None or (self._live_only and frame.unit.is_stand_in):
             return None
         self._place = key
         self._limit = self._ring.end - key + self._backlog

@@ -50,13 +50,14 @@ class RtpStream(MediaStream):
         ring: Ring,
         fanout: Dispatcher,
         limits: Limits,
+        live_only: bool = False,
         on_key_frame: Callable[[], None],
         on_failure: Callable[[], None],
         on_key_frame_wanted: Callable[[], None] = lambda: None,
     ) -> None:
         """Begin with the group of pictures in flight once there is a connection.
 
-        The callbacks are called in the event loop: `on_key_frame` once a key picture
+        The callbacks are called in the event loop: `on_key_frame` once a live key picture
         has been sent, `on_key_frame_wanted` when the viewer asks for one, `on_failure`
         when there will be no more.
         """
@@ -67,7 +68,7 @@ class RtpStream(MediaStream):
         self._limits = limits
         self._on_key_frame: Callable[[], None] | None = on_key_frame
         self._on_key_frame_wanted = on_key_frame_wanted
-        self._cursor = Cursor(ring, limits.backlog)
+        self._cursor = Cursor(ring, limits.backlog, live_only=live_only)
         self._rtx_sequence_number = draw_sequence_number()
         self._history = History()
         self._sent = Sent(0, 0, 0)
@@ -221,7 +222,8 @@ class RtpStream(MediaStream):
         frame = self._frame
         assert frame is not None
         self._frame = self._assembly = None
-        if self._on_key_frame is not None and frame.unit.is_key:
+        is_live_key = frame.unit.is_key and not frame.unit.is_stand_in
+        if self._on_key_frame is not None and is_live_key:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._on_key_frame)
             self._on_key_frame = None

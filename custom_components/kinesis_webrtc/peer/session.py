@@ -9,7 +9,7 @@ import ssl
 import time
 from typing import Any
 
-from aiortc import RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport
 from aiortc.rtcrtptransceiver import RTCRtpTransceiver
 
@@ -49,6 +49,7 @@ class Equipment:
     feed: CameraFeed
     is_direct: bool
     """Whether pictures go past aiortc's own senders."""
+    live_only: bool
 
     resolver: Resolver
     tls: ssl.SSLContext | None
@@ -91,7 +92,9 @@ class PeerSession:
         self._remote_candidates = 0
         self._held: list[SessionEvent] | None = []
         self._end_reason: EndReason | None = None
-        self._subscription = equipment.feed.subscribe(self.end)
+        self._subscription = equipment.feed.subscribe(
+            self.end, live_only=equipment.live_only
+        )
 
     @property
     def timings(self) -> Timings:
@@ -239,6 +242,7 @@ class PeerSession:
             stream = self._equipment.feed.send(
                 transceiver.sender,
                 media,
+                live_only=self._equipment.live_only,
                 on_key_frame=self._key_frame_sent,
                 on_failure=functools.partial(self.end, EndReason.CONNECTION_FAILED),
             )
@@ -255,17 +259,7 @@ class PeerSession:
         self, dtls: RTCDtlsTransport, candidate: RemoteCandidate
     ) -> None:
         # aioice looks names of multicast DNS up, which takes its time.
-        await dtls.transport.addRemoteCandidate(
-            RTCIceCandidate(
-                component=1,
-                foundation=candidate.foundation,
-                ip=candidate.address,
-                port=candidate.port,
-                priority=candidate.priority,
-                protocol="udp",
-                type=candidate.kind,
-            )
-        )
+        await dtls.transport.addRemoteCandidate(candidate.for_aiortc())
 
     def _dtls_changed(self) -> None:
         if self._dtls is None or self.has_ended:

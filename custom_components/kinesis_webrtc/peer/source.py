@@ -6,6 +6,9 @@ from typing import Protocol
 
 from .servers import IceServer
 
+type FetchStill = Callable[[], Awaitable[bytes]]
+"""Returns a picture, JPEG or PNG; awaited in the event loop, it may raise anything."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamUrl:
@@ -18,14 +21,15 @@ class StreamUrl:
 
     url: str = field(repr=False)
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    still: FetchStill | None = field(default=None, repr=False, compare=False)
+    """For the picture of now while the stream opens, where it takes no second pull."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stills:
     """Single pictures, JPEG or PNG, of a camera that has no stream."""
 
-    fetch: Callable[[], Awaitable[bytes]] = field(repr=False)
-    """Awaited in the event loop; it may raise anything."""
+    fetch: FetchStill = field(repr=False)
 
     interval: float = 1.0
     """Seconds from one picture to the next."""

@@ -105,7 +105,7 @@ class StillsReader:
         now = time.monotonic()
         if picture == self._last and now - self._sent_at < _UNCHANGED:
             return
-        frame = _decode(picture)
+        frame = decode(picture)
         self._last, self._sent_at = picture, now
         place = self._timeline.place(int(now * CLOCK_RATE))
         for encoded in self._encoder.encode(frame, place):
@@ -127,7 +127,7 @@ async def _as_coroutine(stills: Stills) -> bytes:
     return await stills.fetch()
 
 
-def _decode(picture: bytes) -> av.VideoFrame:
+def decode(picture: bytes) -> av.VideoFrame:
     """Return a JPEG or PNG as a frame; raises FFmpegError or ValueError."""
     name = "png" if picture.startswith(_PNG) else "mjpeg"
     decoder: Any = av.CodecContext.create(name, "r")

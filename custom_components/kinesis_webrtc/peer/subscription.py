@@ -30,11 +30,18 @@ class Feed(Protocol):
 class Subscription:
     """One viewer's share of a feed."""
 
-    def __init__(self, feed: Feed, on_end: EndCallback, backlog: int) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        on_end: EndCallback,
+        backlog: int,
+        *,
+        live_only: bool = False,
+    ) -> None:
         """Hold the feed open; pictures are kept from the first `next` on."""
         self._feed = feed
         self._on_end = on_end
-        self._cursor = Cursor(feed.ring, backlog)
+        self._cursor = Cursor(feed.ring, backlog, live_only=live_only)
         self._closed = False
         self._waiter: asyncio.Future[None] | None = None
 

@@ -43,11 +43,18 @@ class Encoder:
     They are made to fit into 1280x720 in their own proportions, and never enlarged.
     """
 
-    def __init__(self, *, rate: float, key_interval: float = _KEY_INTERVAL) -> None:
+    def __init__(
+        self,
+        *,
+        rate: float,
+        key_interval: float = _KEY_INTERVAL,
+        size: tuple[int, int] | None = None,
+    ) -> None:
         """Prepare for so many pictures a second, and a key picture every so often.
 
-        `key_interval` is in seconds.
+        `key_interval` is in seconds; `size` is what comes out, if not what fits.
         """
+        self._fixed_size = size
         self._rate = max(1, round(rate))
         self._group = max(1, round(rate * key_interval))
         self._context: VideoCodecContext | None = None
@@ -64,7 +71,8 @@ class Encoder:
         """Yield the picture; `timestamp` is in 1/90000 s and has to grow."""
         if self._context is None or (frame.width, frame.height) != self._source_size:
             self._source_size = frame.width, frame.height
-            self._context = self._create(*_fit(frame.width, frame.height))
+            size = self._fixed_size or _fit(frame.width, frame.height)
+            self._context = self._create(*size)
         picture = frame.reformat(
             *self.size, format="yuv420p", dst_color_range="MPEG", interpolation="AREA"
         )

@@ -53,7 +53,7 @@ class VideoTrack(MediaStreamTrack):
         packet = av.Packet(unit.data)
         packet.pts = unit.timestamp
         packet.time_base = _TIME_BASE
-        self._handed_out = True
+        self._handed_out = self._handed_out or not unit.is_stand_in
         self._last, self._last_at = unit, asyncio.get_running_loop().time()
         return packet
 

@@ -127,6 +127,7 @@ window.viewerReport = async () => {
     height: video.videoHeight,
     currentTime: video.currentTime,
     framesDecoded: inbound?.framesDecoded ?? 0,
+    freezes: inbound?.freezeCount ?? 0,
     codec: codec && `${codec.mimeType};${codec.sdpFmtpLine ?? ""}`,
   };
 };

@@ -23,7 +23,7 @@ class RtspCamera(Process):
     """A camera, 1080p if H.264, whose frames say who and which they are.
 
     With sound it beeps as rtsp_server.py says. It can be started again where it was if
-    it was given a port.
+    it was given a port. Its stream takes `opens_in` seconds to open.
     """
 
     def __init__(
@@ -34,11 +34,13 @@ class RtspCamera(Process):
         codec: Codec = "h264",
         sound: Sound | None = None,
         port: int = 0,
+        opens_in: float = 0.0,
     ) -> None:
         self.number = number
         self._codec: Codec = codec
         self._sound = sound
         self._port = port
+        self._opens_in = opens_in
         self.url: str
         self._host = host
         super().__init__([], name=f"camera-{number}")
@@ -59,6 +61,8 @@ class RtspCamera(Process):
             self._codec,
             "--port",
             str(self._port),
+            "--opens-in",
+            str(self._opens_in),
             *(["--sound", self._sound] if self._sound else []),
         ]
         await super().start()

@@ -4,7 +4,7 @@ It prints one JSON object a line: {"event": "ready", "url": …}, then "play" an
 "teardown" with the number of clients that are playing.
 
     /usr/bin/python3 rtsp_server.py CLIP [--host 127.0.0.1] [--rate 25] [--codec h264]
-                                    [--sound aac] [--port 0]
+                                    [--sound aac] [--port 0] [--opens-in 0]
 
 With sound it beeps at 440 Hz for 0.4 s of each second, from the first, the 26th, … of
 the clip's frames on. A line "mute" on its standard input ends its sound, "unmute" lets
@@ -110,10 +110,12 @@ class Factory(GstRtspServer.RTSPMediaFactory):  # type: ignore[misc]
         super().__init__()
         self.units, self.rate, self.codec = units, rate, codec
         self.sound = SOUND.format(encoder=ENCODERS[sound]) if sound else ""
+        self.opens_in = 0.0
         self.set_shared(True)
 
     def do_create_element(self, _url: Any) -> Any:
-        """Return the pipeline."""
+        """Return the pipeline, after the time that the camera takes to open."""
+        time.sleep(self.opens_in)
         return Gst.parse_launch(
             PIPELINE.format(codec=self.codec, rate=self.rate, sound=self.sound)
         )
@@ -164,6 +166,7 @@ def main() -> None:
     parser.add_argument("--codec", choices=DELIMITERS, default="h264")
     parser.add_argument("--sound", choices=ENCODERS)
     parser.add_argument("--port", default="0")
+    parser.add_argument("--opens-in", type=float, default=0.0)
     options = parser.parse_args()
 
     delimiter, more = DELIMITERS[options.codec]
@@ -173,6 +176,7 @@ def main() -> None:
     factory = Factory(
         [part[more:] for part in parts], options.rate, options.codec, options.sound
     )
+    factory.opens_in = options.opens_in
     server.get_mount_points().add_factory("/camera", factory)
     audience = Audience()
     server.connect("client-connected", audience.joined)
