@@ -43,7 +43,7 @@ async def test_sessions_that_end_in_all_ways_leave_nothing(
         sessions.note(event)
 
     master = make_master(
-        on_event=note, viewer_limit=60, limits={"connect_timeout": 4.0}
+        on_event=note, viewer_limit=60, limits={"connect_timeout": 8.0}
     )
     await master.prepare()
     sessions = Sessions(master, crowd, [coturn.stun, coturn.turn()])

@@ -11,6 +11,7 @@ class EndReason(StrEnum):
     VIEWER_LOST = "viewer_lost"
     NEVER_CONNECTED = "never_connected"
     CONNECTION_FAILED = "connection_failed"
+    RELAY_EXPIRED = "relay_expired"
     REPLACED = "replaced"
     UNSUPPORTED_CODEC = "unsupported_codec"
     SOURCE_FAILED = "source_failed"

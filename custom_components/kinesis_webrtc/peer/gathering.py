@@ -22,6 +22,7 @@ import aioice.turn
 from . import internals
 from .answer import LocalCandidate
 from .limits import Limits
+from .relays import Relays
 from .servers import Resolver, Servers, StunServer, TurnServer
 
 _LOGGER = logging.getLogger(__name__)
@@ -63,12 +64,13 @@ def _source_address(family: socket.AddressFamily) -> str | None:
 
 
 class Gathering:
-    """Gathers the candidates of one connection, and closes its relays."""
+    """Gathers the candidates of one connection."""
 
     def __init__(
         self,
         *,
         connection: aioice.ice.Connection,
+        relays: Relays,
         servers: Servers,
         resolver: Resolver,
         tls: ssl.SSLContext | None,
@@ -84,6 +86,7 @@ class Gathering:
         `on_found` of every candidate, also of one whose address is known already.
         """
         self._connection = connection
+        self._relays = relays
         self._servers = servers
         self._resolver = resolver
         self._tls = tls
@@ -94,7 +97,6 @@ class Gathering:
         self._on_found = on_found
         self._candidates: list[LocalCandidate] = []
         self._hosts: list[aioice.ice.StunProtocol] = []
-        self._relays: list[aioice.ice.StunProtocol] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._reflexive_found = asyncio.Event()
         self._returned = False
@@ -139,16 +141,14 @@ class Gathering:
             task.cancel()
 
     async def halt(self) -> None:
-        """Stop, and keep the connection's closing from waiting for TURN servers."""
+        """Stop: the connection is about to close."""
         self.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for relay in self._relays:
-            internals.detach_protocol(self._connection, relay)
+        await self._relays.halt()
 
     async def free_relays(self) -> None:
         """Give the relays back, once the goodbyes that they carry are sent."""
-        await asyncio.gather(*map(self._close_relay, self._relays))
-        self._relays.clear()
+        await self._relays.free()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name="kinesis_webrtc gathering")
@@ -289,14 +289,14 @@ class Gathering:
                 relays = [task.result() for task in done if task.exception() is None]
                 if relays:
                     self._use_relay(relays.pop())
-                    await asyncio.gather(*map(self._close_relay, relays))
+                    await asyncio.gather(*map(self._relays.close, relays))
                     return
         finally:
             for task in running:
                 task.cancel()
             for result in await asyncio.gather(*running, return_exceptions=True):
                 if isinstance(result, aioice.ice.StunProtocol):
-                    await self._close_relay(result)
+                    await self._relays.close(result)
 
     async def _allocate(self, server: TurnServer) -> aioice.ice.StunProtocol:
         # The certificate of a TLS server is checked against its name.
@@ -325,13 +325,5 @@ class Gathering:
             related_address=related[0],
             related_port=related[1],
         )
-        self._relays.append(protocol)
-        internals.add_protocol(self._connection, protocol)
+        self._relays.add(protocol)
         self._found(protocol.local_candidate)
-
-    async def _close_relay(self, protocol: aioice.ice.StunProtocol) -> None:
-        try:
-            async with asyncio.timeout(self._limits.close_timeout):
-                await protocol.close()
-        except TimeoutError:
-            await internals.abandon_relay(protocol)

@@ -33,9 +33,11 @@ _ACTIVE_SSRC = "_RTCRtpReceiver__active_ssrc"
 _JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 _ENCODER = "_RTCRtpSender__encoder"
 _CLOSE_TASK = "_TurnTransport__close_task"
+_INNER_PROTOCOL = "_TurnTransport__inner_protocol"
 _SEND_TASKS = "_TurnTransport__send_tasks"
 
 _CONNECTION_NAMES = (
+    "_check_list",
     "_closing",
     "_local_candidates",
     "_local_candidates_end",
@@ -45,7 +47,10 @@ _CONNECTION_NAMES = (
     "_protocols",
     "_queue",
     "_remote_candidates",
+    "build_request",
     "gather_candidates",
+    "protocol_lost",
+    "remote_password",
     "sort_check_list",
 )
 
@@ -74,6 +79,7 @@ def missing() -> list[str]:
     connection = ice_connection(transceiver.receiver.transport)
     protocol = aioice.ice.StunProtocol(connection)
     turn = aioice.turn.TurnTransport(cast(Any, None))
+    client = aioice.turn.TurnClientUdpProtocol(("", 0), None, None, 0, 0)
     expected: list[tuple[object, tuple[str, ...]]] = [
         (pc, (_CERTIFICATES, _CONNECT)),
         (transceiver, ("_codecs",)),
@@ -96,7 +102,8 @@ def missing() -> list[str]:
         ),
         (connection, _CONNECTION_NAMES),
         (protocol, ("request", "transactions", "close")),
-        (turn, (_CLOSE_TASK, _SEND_TASKS)),
+        (turn, (_CLOSE_TASK, _INNER_PROTOCOL, _SEND_TASKS)),
+        (client, ("channel_bind", "channel_refresh_at", "channel_to_peer")),
         (aioice.ice, ("get_host_addresses", "CONSENT_FAILURES", "CONSENT_INTERVAL")),
         (aioice.turn, ("create_turn_endpoint", "UDP_SOCKET_BUFFER_SIZE")),
         (aioice.stun, ("Message", "Method", "Class", "TransactionError")),
@@ -114,7 +121,7 @@ def new_connection(
 ) -> RTCPeerConnection:
     """Return a peer connection with this certificate and one transport for all.
 
-    `on_task` gets the tasks that connect, which aiortc starts and forgets.
+    `on_task` gets the tasks that connect and close, which aiortc starts and forgets.
     """
     pc = RTCPeerConnection(
         RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
@@ -130,6 +137,20 @@ def new_connection(
 
     # aiortc wraps what this returns in ensure_future, which keeps a task as it is.
     names[_CONNECT] = connect
+    closing: asyncio.Task[None] | None = None
+
+    async def close() -> None:
+        # aiortc closes by itself after a goodbye; whoever then gives up waiting for
+        # that would cancel the future that it still has to set.
+        nonlocal closing
+        if closing is None:
+            closing = asyncio.create_task(
+                type(pc).close(pc), name="kinesis_webrtc close"
+            )
+            on_task(closing)
+        await asyncio.shield(closing)
+
+    names["close"] = close
     return pc
 
 
@@ -219,14 +240,6 @@ def add_protocol(
     for remote in list(connection._remote_candidates):
         connection._pair_remote_candidate(remote)
     connection.sort_check_list()
-
-
-def detach_protocol(
-    connection: aioice.ice.Connection, protocol: aioice.ice.StunProtocol
-) -> None:
-    """Keep a connection from closing this one; what is nominated stays usable."""
-    if protocol in connection._protocols:
-        connection._protocols.remove(protocol)
 
 
 def has_lost_consent(connection: aioice.ice.Connection) -> bool:
@@ -332,14 +345,3 @@ async def request_packets(
 ) -> None:
     """Ask for packets once more (RFC 4585 section 6.2.1)."""
     await receiver._send_rtcp_nack(ssrc, numbers)
-
-
-async def abandon_relay(protocol: aioice.ice.StunProtocol) -> None:
-    """Close a relay whose TURN server does not answer any more."""
-    transport = vars(protocol.transport)
-    tasks = set(transport[_SEND_TASKS])
-    if transport[_CLOSE_TASK] is not None:
-        tasks.add(transport[_CLOSE_TASK])
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

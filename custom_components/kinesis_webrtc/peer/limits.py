@@ -22,6 +22,12 @@ class Limits:
     turn_stagger: float = 0.25
     """Head start of a TURN server over the next one."""
 
+    relay_refresh: float = 240.0
+    """Between two renewals of what a relay lets through, which lasts for 300 s."""
+
+    relay_grace: float = 10.0
+    """How long a viewer whose relay is lost may take to be reached in another way."""
+
     host_candidates: int = 12
     """Sockets opened for one viewer; the preferred address is always among them."""
 

@@ -11,13 +11,14 @@ from aiortc.rtcdtlstransport import RTCCertificate
 
 from . import internals, takeover
 from .candidates import RemoteCandidate, parse_candidate
+from .equipment import Equipment
 from .events import EndReason, SessionEvent
 from .feed import CameraFeed
 from .gathering import reaches_loopback
 from .limits import Limits
 from .offer import OfferRefused, RefusalReason, normalise
 from .servers import IceServer, Resolver, read_servers
-from .session import Equipment, PeerSession
+from .session import PeerSession
 from .source import MediaSource
 from .talkback import TalkBack, TalkSink
 

@@ -19,6 +19,7 @@ from .answer import LocalCandidate
 from .candidates import parse_candidate
 from .gathering import Gathering, reaches_loopback
 from .limits import Limits
+from .relays import Relays
 from .sdp import MAX_CHARACTERS
 from .servers import IceServer, Resolver, read_servers
 
@@ -67,6 +68,12 @@ class ReceivingPeer:
         connection = internals.ice_connection(self._transceiver.receiver.transport)
         self._gathering = Gathering(
             connection=connection,
+            relays=Relays(
+                connection=connection,
+                limits=self._limits,
+                on_moved=lambda: None,
+                on_expired=self._fail,
+            ),
             servers=read_servers(ice_servers),
             resolver=self._resolver,
             tls=tls,
@@ -125,9 +132,11 @@ class ReceivingPeer:
         raise NotImplementedError
 
     def _connection_changed(self) -> None:
-        if self._pc is None or self._failed.done():
-            return
-        if self._pc.connectionState in {"failed", "closed"}:
+        if self._pc is not None and self._pc.connectionState in {"failed", "closed"}:
+            self._fail()
+
+    def _fail(self) -> None:
+        if not self._failed.done():
             self._failed.set_result(None)
             self._connection_ended()
 

@@ -1,21 +1,20 @@
 """One viewer, from its offer to its end."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Coroutine
 import functools
 import logging
-import ssl
 import time
 from typing import Any
 
 from aiortc import RTCPeerConnection, RTCSessionDescription
-from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport
+from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtptransceiver import RTCRtpTransceiver
 
 from . import internals
 from .answer import LocalCandidate, compose
 from .candidates import RemoteCandidate
+from .equipment import Equipment
 from .events import (
     CandidateGathered,
     Connected,
@@ -26,37 +25,17 @@ from .events import (
     SessionEvent,
     Timings,
 )
-from .feed import CameraFeed
 from .gathering import Gathering
-from .limits import Limits
 from .media_stream import MediaStream
 from .microphone import Microphone
 from .offer import Media, Offer, OfferRefused, RefusalReason
 from .refusal import refusal_of
-from .servers import Resolver, Servers
+from .relays import Relays
+from .servers import Servers
 from .silence import SilencePacker, SilenceTrack
-from .talkback import TalkBack
 from .video import VideoTrack
 
 _LOGGER = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Equipment:
-    """What all sessions of a camera share."""
-
-    certificate: RTCCertificate
-    feed: CameraFeed
-    is_direct: bool
-    """Whether pictures go past aiortc's own senders."""
-    live_only: bool
-
-    resolver: Resolver
-    tls: ssl.SSLContext | None
-    limits: Limits
-    talk_back: TalkBack | None
-    on_event: Callable[[SessionEvent], None]
-    on_end: Callable[[PeerSession], None]
 
 
 class PeerSession:
@@ -200,8 +179,15 @@ class PeerSession:
         internals.guard_media(self._dtls, takes_rtp=self.microphone is not None)
         pc.on("connectionstatechange", self._connection_changed)
         connection = internals.ice_connection(self._dtls)
+        relays = Relays(
+            connection=connection,
+            limits=self._limits,
+            on_moved=self._path_changed,
+            on_expired=functools.partial(self.end, EndReason.RELAY_EXPIRED),
+        )
         self._gathering = Gathering(
             connection=connection,
+            relays=relays,
             servers=self._servers,
             resolver=equipment.resolver,
             tls=equipment.tls,
@@ -272,6 +258,11 @@ class PeerSession:
         elif state == "closed":
             lost = internals.has_lost_consent(internals.ice_connection(self._dtls))
             self.end(EndReason.VIEWER_LOST if lost else EndReason.VIEWER_CLOSED)
+
+    def _path_changed(self) -> None:
+        # Nor can the viewer be heard by the path that it still sends by.
+        for stream in self._streams:
+            stream.request_key_frame()
 
     def _connection_changed(self) -> None:
         if self._pc is not None and self._pc.connectionState == "failed":

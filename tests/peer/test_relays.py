@@ -1,0 +1,153 @@
+"""Relayed views outlive what their relay was given for, and end where it is refused."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+import logging
+import time
+
+from aioice.ice import StunProtocol
+from aioice.stun import Method
+import pytest
+
+from custom_components.kinesis_webrtc.peer import (
+    Connected,
+    Ended,
+    EndReason,
+    KeyFrameSent,
+    MasterPeer,
+    internals,
+)
+from tests.helpers.servers import Coturn
+from tests.helpers.turn import TurnServer
+from tests.helpers.viewers import EchoPeer
+
+from .conftest import Recorder
+from .test_gathering import only_relayed
+
+
+@pytest.fixture
+async def turn() -> AsyncIterator[TurnServer]:
+    """Give allocations for three seconds, and permissions for two."""
+    async with TurnServer(lifetime=3, permission=2.0) as server:
+        yield server
+
+
+@pytest.fixture
+async def relayed(make_master: Callable[..., MasterPeer]) -> MasterPeer:
+    master = make_master(limits={"relay_refresh": 1.0, "relay_grace": 3.0})
+    await master.prepare()
+    return master
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    yield
+    assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+def protocols(viewer: EchoPeer) -> list[StunProtocol]:
+    transport = viewer.pc.getTransceivers()[0].receiver.transport
+    return internals.ice_connection(transport)._protocols
+
+
+def hear_alone(viewer: EchoPeer, port: int) -> None:
+    """Have a viewer hear what comes from one port, and nothing else."""
+    for protocol in protocols(viewer):
+        stock = protocol.datagram_received
+
+        def filtered(data: bytes, addr: tuple[str, int], stock=stock) -> None:
+            if addr[1] == port:
+                stock(data, addr)
+
+        protocol.datagram_received = filtered
+
+
+def hear_all(viewer: EchoPeer) -> None:
+    for protocol in protocols(viewer):
+        del protocol.datagram_received
+
+
+async def view_through(turn: TurnServer, master: MasterPeer, echo: EchoPeer) -> None:
+    """Show the camera by the relay alone."""
+    answer = await master.answer("echo", await echo.offer(), [turn.server])
+    [(_, port)] = turn.relays
+    hear_alone(echo, port)
+    await echo.accept(answer)
+    await echo.wait_frames(3)
+    assert echo.selected_types[1] == "relay"
+
+
+async def test_view_outlives_allocation_and_permission_many_times(
+    relayed: MasterPeer, turn: TurnServer, recorder: Recorder
+) -> None:
+    async with EchoPeer() as echo:
+        await view_through(turn, relayed, echo)
+        # Before there was a permission.
+        dropped = turn.dropped
+        began = time.monotonic()
+        # More than four lifetimes of the allocation.
+        await echo.wait_frames(len(echo.frames) + 13 * 25, timeout=40)
+        assert time.monotonic() - began > 4 * turn.lifetime - 1
+        assert turn.count(Method.REFRESH) >= 3
+        assert turn.count(Method.CHANNEL_BIND) >= 6
+        assert turn.dropped == dropped
+        assert relayed.viewers == 1
+    await recorder.wait(Ended)
+
+
+async def test_refused_refresh_ends_the_view_with_its_reason(
+    relayed: MasterPeer, turn: TurnServer, recorder: Recorder
+) -> None:
+    async with EchoPeer() as echo:
+        await view_through(turn, relayed, echo)
+        turn.refuses = True
+        ended = await recorder.wait(Ended, timeout=20)
+        assert ended.reason is EndReason.RELAY_EXPIRED
+        assert turn.refusal.is_set()
+        assert relayed.viewers == 0
+    began = time.monotonic()
+    await relayed.shutdown()
+    assert time.monotonic() - began < 3
+
+
+async def test_view_whose_relay_is_refused_moves_to_another_pair(
+    relayed: MasterPeer, turn: TurnServer, recorder: Recorder
+) -> None:
+    async with EchoPeer() as echo:
+        await view_through(turn, relayed, echo)
+        hear_all(echo)
+        connection = internals.ice_connection(relayed._sessions["echo"]._dtls)
+        assert internals.selected_types(connection)[0] == "relay"
+        turn.refuses = True
+        while internals.selected_types(connection)[0] == "relay":
+            await echo.wait_frames(len(echo.frames) + 1)
+        # More than a group of pictures.
+        await echo.wait_frames(len(echo.frames) + 60)
+        assert not recorder.all(Ended)
+
+
+async def test_lost_relay_that_is_not_in_use_disturbs_nothing(
+    relayed: MasterPeer, turn: TurnServer, recorder: Recorder
+) -> None:
+    async with EchoPeer() as echo:
+        answer = await relayed.answer("echo", await echo.offer(), [turn.server])
+        await echo.accept(answer)
+        connected = await recorder.wait(Connected)
+        assert connected.local_type == "host"
+        turn.refuses = True
+        await asyncio.wait_for(turn.refusal.wait(), 10)
+        await echo.wait_frames(len(echo.frames) + 25)
+        assert not recorder.all(Ended)
+
+
+async def test_view_through_coturn_goes_on_as_well(
+    relayed: MasterPeer, coturn: Coturn, recorder: Recorder
+) -> None:
+    async with EchoPeer() as echo:
+        offer = await echo.offer()
+        only_relayed(echo)
+        await echo.accept(await relayed.answer("echo", offer, [coturn.turn()]))
+        await recorder.wait(KeyFrameSent)
+        await echo.wait_frames(4 * 25)
+        assert echo.selected_types[1] == "relay"
+        assert not recorder.all(Ended)
