@@ -7,7 +7,9 @@ answered, and left by a viewer that vanishes. Half of all offers are an Echo's, 
 browser's; a third gets a relay of a coturn's where there is one.
 
 Memory is what is resident after a full collection and malloc_trim, so that what is
-merely kept for reuse does not count; descriptors and threads are those of the process.
+merely kept for reuse does not count; garbage is collected every eight sessions on the way,
+or what memory is left in pieces is up to chance (some 10 MB, whether 200 sessions or
+1,000). Descriptors and threads are those of the process.
 All three are taken while nobody watches and the camera is closed, first after a warm-up.
 Viewers that have vanished are given up sooner than in life, but for the first of them,
 whose loss is timed.

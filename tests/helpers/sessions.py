@@ -97,6 +97,10 @@ class Sessions:
         finally:
             self._waiting.release()
         del self._ended[name]
+        # What is over holds on to itself until the next collection. How many sessions
+        # that are is up to chance, and so is how many pieces memory is left in.
+        if not number % _AT_ONCE:
+            gc.collect()
 
     async def _watch(self, name: str, kind: str, servers: list[Server]) -> None:
         offer = await self._crowd.offer(name, kind)
