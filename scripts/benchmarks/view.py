@@ -7,6 +7,11 @@ Home Assistant with the emulator and coturn, all on loopback:
 - remote: a channel whose master is AWS's own JS SDK in another page of the browser.
 
 relayed lets the browser (and the SDK's page) use nothing but TURN.
+
+late_join is a browser that opens the live view of a camera that is being watched, with 4 s
+between key frames and with sound: how old (ms, the median and the most of all joins) the
+picture is that it shows 1, 3 and 10 s after its first one, and how often its video has stood
+still, by Chromium's count.
 """
 
 import argparse
@@ -15,7 +20,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 import json
 from pathlib import Path
+from statistics import median
 import tempfile
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -28,7 +35,12 @@ from tests.e2e.harness.emulator import Emulator
 from tests.e2e.harness.flows import SUBENTRIES, Flow
 from tests.e2e.harness.frontend import frontend
 from tests.e2e.harness.home_assistant import HomeAssistant
-from tests.e2e.harness.scenario import SharedCamera, share_a_camera
+from tests.e2e.harness.scenario import (
+    SharedCamera,
+    add_camera,
+    share_a_camera,
+    share_camera,
+)
 from tests.e2e.harness.sdk import SdkMaster, add_device
 from tests.e2e.harness.stills import Stills
 from tests.system import browser
@@ -36,6 +48,9 @@ from tests.system import browser
 from .statistics import summary
 
 REMOTE = "camera.cabin"
+# In frames; in seconds after the first picture.
+LONG_GROUP = 100
+MOMENTS = (1, 3, 10)
 
 type Idle = Callable[[], Awaitable[None]]
 
@@ -61,6 +76,44 @@ async def first_frame_times(
             await person.open("/config/info")
             await idle()
     return times[1:]
+
+
+async def late_joins(
+    chromium: Browser, home: HomeAssistant, account: SharedCamera, *, count: int
+) -> dict[str, Any]:
+    """Return how far behind the camera those are who join in the midst of a group."""
+    ages: dict[int, list[float]] = {moment: [] for moment in MOMENTS}
+    freezes = 0
+    async with (
+        RtspCamera(number=2, key_frame_interval=LONG_GROUP, sound="aac") as camera,
+        # Without them Home Assistant would open the camera once more.
+        Stills(number=camera.number) as stills,
+        frontend(chromium, home.url) as keeper,
+    ):
+        name = await add_camera(
+            home.client, name="Garden", stream_url=camera.url, still_url=stills.url
+        )
+        shared = await share_camera(home.client, entry_id=account.entry_id, camera=name)
+        await keeper.open_more_info(shared.live_view)
+        await keeper.playing_video()
+        for _ in range(count):
+            async with frontend(chromium, home.url) as person:
+                await person.open_more_info(shared.live_view)
+                await person.playing_video(seconds=0)
+                first = time.monotonic()
+                for moment in MOMENTS:
+                    await asyncio.sleep(first + moment - time.monotonic())
+                    reading, at = await person.shown_now()
+                    at -= time.time() - time.monotonic()
+                    ages[moment].append(camera.age(reading.number, at) * 1000)
+                freezes += await person.freezes()
+    return {
+        "behind_ms": {
+            str(moment): {"p50": round(median(found)), "max": round(max(found))}
+            for moment, found in ages.items()
+        },
+        "freezes": freezes,
+    }
 
 
 @asynccontextmanager
@@ -118,6 +171,8 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
                     )
                     results["shared"][case] = percentiles(times)
                     print(f"shared, {case}: {options.views} views", flush=True)
+                joined = await late_joins(chromium, home, shared, count=options.joins)
+                print(f"late joins: {options.joins}", flush=True)
                 async with remote_master(chromium, emulator, arn) as master:
                     for case, relayed in (("direct", False), ("relayed", True)):
                         await master.connect(relay_only=relayed)
@@ -132,7 +187,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
                         await master.disconnect()
                         results["remote"][case] = percentiles(times)
                         print(f"remote, {case}: {options.views} views", flush=True)
-    return {"first_frame_ms": results}
+    return {"first_frame_ms": results, "late_join": joined}
 
 
 def percentiles(values: list[float]) -> dict[str, float]:
@@ -145,6 +200,7 @@ def main() -> None:
     """Print the results, the last line being JSON."""
     parser = argparse.ArgumentParser(prog="scripts/bench view")
     parser.add_argument("--views", type=int, default=10)
+    parser.add_argument("--joins", type=int, default=5)
     options = parser.parse_args()
     print("Home Assistant's frontend in Chromium, everything on this machine.")
     print(json.dumps(asyncio.run(measure(options))))

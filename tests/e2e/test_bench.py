@@ -33,15 +33,18 @@ async def test_browsers_show_the_first_frame_in_time() -> None:
     browser()
     require("turnserver", "gi:GstRtspServer", "gst:rtph264pay", "gst:h264parse")
     require("node:amazon-kinesis-video-streams-webrtc", "node:esbuild")
-    async with Process([BENCH, "view", "--views=1"]) as bench:
+    async with Process([BENCH, "view", "--views=1", "--joins=1"]) as bench:
         assert await bench.wait(timeout=200) == 0, bench.failure("failed")
-    times = json.loads(bench.lines[-1])["first_frame_ms"]
+    results = json.loads(bench.lines[-1])
+    times = results["first_frame_ms"]
     assert set(times) == {"shared", "remote"}
     for cases in times.values():
         assert set(cases) == {"direct", "relayed"}
         for case in cases.values():
             assert set(case) == {"p50", "p95"}
             assert case["p95"] < 3000
+    assert set(results["late_join"]) == {"behind_ms", "freezes"}
+    assert results["late_join"]["behind_ms"]["10"]["max"] < 3000
 
 
 @pytest.mark.timeout(240)

@@ -119,9 +119,10 @@ _TAKE_PICTURES = """async ([video, count, width, height, clock]) => {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const pictures = [];
   while (pictures.length < count) {
-    const time = await new Promise((resolve) => {
-      video.requestVideoFrameCallback((_now, metadata) => resolve(metadata[clock]));
+    const metadata = await new Promise((resolve) => {
+      video.requestVideoFrameCallback((_now, metadata) => resolve(metadata));
     });
+    const time = metadata[clock] ?? performance.now();
     context.drawImage(video, 0, 0, width, height);
     const { data } = context.getImageData(0, 0, width, height);
     pictures.push({ time, rgba: new Uint8Array(data.buffer).toBase64() });
@@ -137,12 +138,12 @@ async def take_pictures(
     of: ElementHandle | None = None,
     width: int = 480,
     height: int = 270,
-    clock: Literal["mediaTime", "expectedDisplayTime"] = "mediaTime",
+    clock: Literal["mediaTime", "expectedDisplayTime", "drawn"] = "mediaTime",
 ) -> list[tuple[float, Picture]]:
     """Return the next pictures that a video shows, with their media times in s.
 
-    Without an element the page's only video is meant. The other clock says when they
-    are shown, in ms.
+    Without an element the page's only video is meant. The other clocks say when they
+    are shown, and when they were taken out of what is shown, in ms.
     """
     video = of or await page.query_selector("video")
     taken: list[dict[str, Any]] = await page.evaluate(

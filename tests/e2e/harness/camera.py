@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Literal, override
 
-from .clip import Codec, make_clip
+from .clip import FRAME_RATE, FRAMES, KEY_FRAME_INTERVAL, Codec, make_clip
 from .home_assistant import REPOSITORY
 from .process import Process
 
@@ -35,12 +35,14 @@ class RtspCamera(Process):
         sound: Sound | None = None,
         port: int = 0,
         opens_in: float = 0.0,
+        key_frame_interval: int = KEY_FRAME_INTERVAL,
     ) -> None:
         self.number = number
         self._codec: Codec = codec
         self._sound = sound
         self._port = port
         self._opens_in = opens_in
+        self._key_frame_interval = key_frame_interval
         self.url: str
         self._host = host
         super().__init__([], name=f"camera-{number}")
@@ -48,7 +50,11 @@ class RtspCamera(Process):
     @override
     async def start(self) -> None:
         clip = await asyncio.to_thread(
-            make_clip, CLIPS, camera=self.number, codec=self._codec
+            make_clip,
+            CLIPS,
+            camera=self.number,
+            codec=self._codec,
+            key_frame_interval=self._key_frame_interval,
         )
         server = Path(__file__).with_name("rtsp_server.py")
         self.command = [
@@ -84,9 +90,21 @@ class RtspCamera(Process):
     @property
     def playing(self) -> int:
         """Return how many clients play now."""
-        playing = self.events[-1].get("playing", 0)
+        told = (
+            event["playing"] for event in reversed(self.events) if "playing" in event
+        )
+        playing = next(told, 0)
         assert isinstance(playing, int)
         return playing
+
+    def age(self, frame: int, at: float) -> float:
+        """Return how many seconds before a monotonic time a frame was sent.
+
+        The clip starts over and over: it is the last one with that number.
+        """
+        start = next(e["at"] for e in reversed(self.events) if e["event"] == "start")
+        assert isinstance(start, float)
+        return (at - start - frame / FRAME_RATE) % (FRAMES / FRAME_RATE)
 
     async def wait_until_idle(self, *, timeout: float = 30) -> None:
         """Wait until nobody plays."""

@@ -24,41 +24,51 @@ _ENCODER = {
     "preset": "veryfast",
     "profile": "main",
     "x264-params": (
-        f"keyint={KEY_FRAME_INTERVAL}:min-keyint={KEY_FRAME_INTERVAL}:scenecut=0:"
+        "keyint={interval}:min-keyint={interval}:scenecut=0:"
         "bframes=0:slices=1:sliced-threads=0:repeat-headers=1:aud=1"
     ),
 }
 _H265_ENCODER = {
     "preset": "ultrafast",
     "x265-params": (
-        f"keyint={KEY_FRAME_INTERVAL}:min-keyint={KEY_FRAME_INTERVAL}:scenecut=0:"
+        "keyint={interval}:min-keyint={interval}:scenecut=0:"
         "bframes=0:repeat-headers=1:aud=1:log-level=none"
     ),
 }
 
 
-def make_clip(folder: Path, *, camera: int = 1, codec: Codec = "h264") -> Path:
+def make_clip(
+    folder: Path,
+    *,
+    camera: int = 1,
+    codec: Codec = "h264",
+    key_frame_interval: int = KEY_FRAME_INTERVAL,
+) -> Path:
     """Return a file of Annex B, 25 frames a second: 1080p, H.265 half as large."""
-    path = folder / f"camera-{camera}-{_VERSION}.{codec}"
+    kind = "" if key_frame_interval == KEY_FRAME_INTERVAL else f"-{key_frame_interval}"
+    path = folder / f"camera-{camera}-{_VERSION}{kind}.{codec}"
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     with part.open("wb") as file:
-        for unit in _encode(camera, codec):
+        for unit in _encode(camera, codec, key_frame_interval):
             file.write(unit)
     part.rename(path)
     return path
 
 
-def _encode(camera: int, codec: Codec) -> Iterator[bytes]:
+def _encode(camera: int, codec: Codec, interval: int) -> Iterator[bytes]:
     encoder = av.CodecContext.create("libx264" if codec == "h264" else "libx265", "w")
     encoder.width, encoder.height = (1920, 1080) if codec == "h264" else (960, 540)
     encoder.pix_fmt = "yuv420p"
     encoder.framerate = Fraction(FRAME_RATE)
     encoder.time_base = Fraction(1, FRAME_RATE)
     encoder.bit_rate = 3_000_000
-    encoder.options = _ENCODER if codec == "h264" else _H265_ENCODER
+    options = _ENCODER if codec == "h264" else _H265_ENCODER
+    encoder.options = {
+        name: value.format(interval=interval) for name, value in options.items()
+    }
     for number in range(FRAMES):
         frame = to_frame(draw(Reading(camera, number))).reformat(
             encoder.width, encoder.height

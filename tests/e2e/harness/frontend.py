@@ -70,6 +70,13 @@ _SELECTED_PAIR = """async () => {
   return [type(pair.localCandidateId), type(pair.remoteCandidateId)];
 }"""
 
+_FREEZES = """async () => {
+  const peer = view.peers.findLast((one) => one.connectionState === "connected");
+  const statistics = [...(await peer.getStats()).values()];
+  return statistics.find((one) => one.type === "inbound-rtp" && one.kind === "video")
+    .freezeCount;
+}"""
+
 # What the frontend does when ICE has failed.
 _RESTART = """() => {
   view.peers.findLast((one) => one.connectionState === "connected").restartIce();
@@ -124,6 +131,20 @@ class Frontend:
         await self.page.wait_for_function("view.shown > view.offered", timeout=20_000)
         passed: float = await self.page.evaluate("view.shown - view.offered")
         return passed
+
+    async def shown_now(self) -> tuple[Reading, float]:
+        """Return what a picture says, and when it was being shown in Unix time (s)."""
+        video = await self.playing_video(seconds=0)
+        origin: float = await self.page.evaluate("performance.timeOrigin")
+        ((time, picture),) = await take_pictures(self.page, 1, of=video, clock="drawn")
+        reading = read(picture)
+        assert reading
+        return reading, (origin + time) / 1000
+
+    async def freezes(self) -> int:
+        """Return how often the video has stood still, by the browser's own count."""
+        count: int = await self.page.evaluate(_FREEZES)
+        return count
 
     @asynccontextmanager
     async def shown_if_it_fails(self) -> AsyncIterator[None]:

@@ -84,6 +84,7 @@ class Player:
     def run(self) -> None:
         """Push for ever; a late push does not shift the ones that follow."""
         start = time.monotonic()
+        say("start", at=start)
         number = 0
         while not self.gone.wait(start + number / self.rate - time.monotonic()):
             if not self.push(self.source, self.units[number % len(self.units)], number):
