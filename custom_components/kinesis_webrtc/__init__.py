@@ -13,6 +13,7 @@ from .created_channels import async_get_created_channels
 from .created_stacks import account_of, async_get_created_stacks
 from .services import async_setup_services
 from .skill_template import SkillTemplateView
+from .talk_stream import TalkStreamView
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 PLATFORMS = [
@@ -26,9 +27,10 @@ PLATFORMS = [
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Set up the integration's actions, and the download of the skill's template."""
+    """Set up the integration's actions, and what is fetched over HTTP."""
     async_setup_services(hass)
     hass.http.register_view(SkillTemplateView(hass))
+    hass.http.register_view(TalkStreamView(hass))
     return True
 
 

@@ -26,14 +26,22 @@ from .const import (
     CONF_DOORBELL,
     CONF_KIND,
     CONF_MOTION,
+    CONF_SPEAKER,
     DOMAIN,
     SUBENTRY_TYPE_SHARED_CAMERA,
     TAG_CAMERA_NAME,
+    TAG_DUPLEX,
     TAG_KIND,
     TAG_MOTION,
 )
 
-ALEXA_FIELDS: Final = (CONF_ALEXA_NAME, CONF_KIND, CONF_DOORBELL, CONF_MOTION)
+ALEXA_FIELDS: Final = (
+    CONF_ALEXA_NAME,
+    CONF_KIND,
+    CONF_DOORBELL,
+    CONF_MOTION,
+    CONF_SPEAKER,
+)
 
 # https://developer.amazon.com/docs/device-apis/alexa-discovery-objects.html
 _NAME_LENGTH: Final = 128
@@ -44,6 +52,7 @@ _SWALLOWED_NAMES: Final = {"camera", "cameras"}
 
 _DOORBELL: Final = "doorbell"
 _MOTION: Final = ("motion", "occupancy")
+_PLAY_MEDIA: Final = "media_player.MediaPlayerEntityFeature.PLAY_MEDIA"
 
 
 class Kind(StrEnum):
@@ -74,6 +83,7 @@ class AlexaFields:
     kind: Kind = Kind.CAMERA
     doorbell: str | None = None
     motion: str | None = None
+    speaker: str | None = None
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any], *, title: str) -> AlexaFields:
@@ -83,6 +93,7 @@ class AlexaFields:
             kind=Kind(data.get(CONF_KIND, Kind.CAMERA)),
             doorbell=data.get(CONF_DOORBELL),
             motion=data.get(CONF_MOTION),
+            speaker=data.get(CONF_SPEAKER),
         )
 
     @classmethod
@@ -113,6 +124,7 @@ class AlexaFields:
             CONF_KIND: self.kind.value,
             **({CONF_DOORBELL: self.doorbell} if self.doorbell else {}),
             **({CONF_MOTION: self.motion} if self.motion else {}),
+            **({CONF_SPEAKER: self.speaker} if self.speaker else {}),
         }
 
     @property
@@ -126,6 +138,7 @@ class AlexaFields:
             TAG_CAMERA_NAME: self.name,
             TAG_KIND: self.kind.value,
             TAG_MOTION: "true" if self.motion else "false",
+            TAG_DUPLEX: "true" if self.speaker else "false",
         }
 
     def shown(self, hass: HomeAssistant) -> dict[str, Any]:
@@ -133,7 +146,7 @@ class AlexaFields:
         registry = er.async_get(hass)
         return self.data | {
             key: er.async_resolve_entity_id(registry, self.data[key])
-            for key in (CONF_DOORBELL, CONF_MOTION)
+            for key in (CONF_DOORBELL, CONF_MOTION, CONF_SPEAKER)
             if key in self.data
         }
 
@@ -164,6 +177,14 @@ def alexa_schema() -> vol.Schema:
                     }
                 )
             ),
+            vol.Optional(CONF_SPEAKER): EntitySelector(
+                EntitySelectorConfig(
+                    filter={
+                        "domain": Platform.MEDIA_PLAYER,
+                        "supported_features": [_PLAY_MEDIA],
+                    }
+                )
+            ),
         }
     )
 
@@ -179,7 +200,7 @@ def read_fields(hass: HomeAssistant, user_input: Mapping[str, Any]) -> AlexaFiel
         errors[CONF_ALEXA_NAME] = "alexa_name_too_long"
     elif name != spoken_name(name):
         errors[CONF_ALEXA_NAME] = "alexa_name_characters"
-    doorbell = motion = None
+    doorbell = motion = speaker = None
     # What was suggested for a doorbell may still be there.
     if kind is Kind.DOORBELL:
         doorbell = _reference(
@@ -191,9 +212,15 @@ def read_fields(hass: HomeAssistant, user_input: Mapping[str, Any]) -> AlexaFiel
         motion = _reference(hass, user_input[CONF_MOTION], Platform.BINARY_SENSOR)
         if motion is None:
             errors[CONF_MOTION] = "sensor_not_found"
+    if CONF_SPEAKER in user_input:
+        speaker = _reference(hass, user_input[CONF_SPEAKER], Platform.MEDIA_PLAYER)
+        if speaker is None:
+            errors[CONF_SPEAKER] = "speaker_not_found"
     if errors:
         raise FieldsRefused(errors)
-    return AlexaFields(name=name, kind=kind, doorbell=doorbell, motion=motion)
+    return AlexaFields(
+        name=name, kind=kind, doorbell=doorbell, motion=motion, speaker=speaker
+    )
 
 
 def doubts(

@@ -26,6 +26,7 @@ CONF_ALEXA_NAME: Final = "alexa_name"
 CONF_KIND: Final = "kind"
 CONF_DOORBELL: Final = "doorbell"
 CONF_MOTION: Final = "motion"
+CONF_SPEAKER: Final = "speaker"
 
 # How the ids of the built-in viewer begin, on the channel and in the session event.
 SELF_TEST_PREFIX: Final = "self-test-"
@@ -55,6 +56,7 @@ TAG_CREATED_BY: Final = "kinesis_webrtc:created_by"
 TAG_CAMERA_NAME: Final = "kinesis_webrtc:camera_name"
 TAG_KIND: Final = "kinesis_webrtc:kind"
 TAG_MOTION: Final = "kinesis_webrtc:motion"
+TAG_DUPLEX: Final = "kinesis_webrtc:duplex"
 
 # Seconds, the least that the service takes: Alexa gives up on an offer after about
 # as long, so an offer that waits any longer is answered to nobody.

@@ -14,7 +14,7 @@ from .alexa_camera import AlexaCamera
 from .camera_issue import CameraIssue
 from .camera_source import CameraSource
 from .channel_master import ChannelMaster
-from .const import CONF_CAMERA, CONF_CHANNEL_ARN, CONF_SHARING, DOMAIN
+from .const import CONF_CAMERA, CONF_CHANNEL_ARN, CONF_SHARING, CONF_SPEAKER, DOMAIN
 from .home_viewers import HomeViewers, is_home_viewer
 from .keep_warm import KeepWarm
 from .peer import (
@@ -33,6 +33,7 @@ from .self_test import SelfTest, is_self_test
 from .session_log import SessionLog
 from .signaling import IceServer, SignalingClient
 from .subentry_runtime import SubentryRuntime
+from .talkback import Speaker
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -101,16 +102,29 @@ class SharedCamera(SubentryRuntime):
     def _bind(self) -> None:
         """Make what belongs to the camera; the channel's part is made when it starts."""
         self.source = CameraSource(hass=self._hass, camera=self._data[CONF_CAMERA])
+        self._speaker = self._new_speaker()
         self._peer = MasterPeer(
             source=self.source,
             on_event=self._on_session_event,
             live_only=is_self_test,
+            talk_sink=self._speaker,
         )
         self.home_viewers = HomeViewers(
             peer=self._peer,
             ready=self._async_prepared,
             ice_servers=lambda: self.ice_servers,
             on_refused=self._on_refused,
+        )
+
+    def _new_speaker(self) -> Speaker | None:
+        """Return what plays the viewers' voices, if the user wants them heard."""
+        if (player := self._data.get(CONF_SPEAKER)) is None:
+            return None
+        return Speaker(
+            hass=self._hass,
+            entry=self._entry,
+            player=player,
+            camera=self.subentry.title,
         )
 
     @property
@@ -216,6 +230,8 @@ class SharedCamera(SubentryRuntime):
             await asyncio.wait([self._prepared])
             self._prepared = None
         await self._peer.shutdown()
+        if self._speaker is not None:
+            self._speaker.async_stop()
         await self.home_viewers.async_stop()
         self.sessions.clear_connected()
         self._issue.async_clear()
@@ -240,8 +256,18 @@ class SharedCamera(SubentryRuntime):
         ):
             await self._async_stop_channel()
             self._async_start_channel()
+        if old.get(CONF_SPEAKER) != self._data.get(CONF_SPEAKER):
+            await self._async_change_speaker()
         self._keep_warm.async_follow()
         await self._alexa.async_follow()
+
+    async def _async_change_speaker(self) -> None:
+        """Have viewers' voices played elsewhere, or not at all; the views go on."""
+        if (old := self._speaker) is not None:
+            await self._peer.set_talk_sink(None)
+            old.async_stop()
+        self._speaker = self._new_speaker()
+        await self._peer.set_talk_sink(self._speaker)
 
     async def async_set_sharing(self, *, sharing: bool) -> None:
         """Store whether the camera is shared; the entry's listener then acts on it."""

@@ -16,6 +16,7 @@ from custom_components.kinesis_webrtc.peer import (
     EndReason,
     MasterPeer,
     SessionEvent,
+    TalkSink,
     Timings,
 )
 from custom_components.kinesis_webrtc.signaling import (
@@ -67,7 +68,9 @@ class Peer:
 
     def __init__(self, on_event: Callable[[SessionEvent], None]) -> None:
         self.on_event = on_event
+        self.talk_sink: TalkSink | None = None
         self.mock = create_autospec(MasterPeer, instance=True)
+        self.mock.set_talk_sink.side_effect = self._set_talk_sink
         self.mock.answer.return_value = "answer"
         self.mock.bytes_sent = 0
         self.mock.feed = SimpleNamespace(
@@ -87,6 +90,9 @@ class Peer:
             is_held = False
 
         return release
+
+    async def _set_talk_sink(self, sink: TalkSink | None) -> None:
+        self.talk_sink = sink
 
     async def _close(
         self, viewer_id: str, reason: EndReason = EndReason.REQUESTED
@@ -122,9 +128,14 @@ class Masters:
         return ice
 
     def make_peer(
-        self, *, on_event: Callable[[SessionEvent], None], **_: object
+        self,
+        *,
+        on_event: Callable[[SessionEvent], None],
+        talk_sink: TalkSink | None,
+        **_: object,
     ) -> AsyncMock:
         peer = Peer(on_event)
+        peer.talk_sink = talk_sink
         self.peers.append(peer)
         self._new_peer = peer
         return peer.mock

@@ -27,7 +27,9 @@ from custom_components.kinesis_webrtc.const import (
     CONF_KIND,
     CONF_MOTION,
     CONF_SHARING,
+    CONF_SPEAKER,
     TAG_CAMERA_NAME,
+    TAG_DUPLEX,
     TAG_KIND,
     TAG_MOTION,
 )
@@ -445,6 +447,7 @@ async def test_an_unloaded_account_tells_nothing(
         {CONF_ALEXA_NAME: "Entrance"},
         {CONF_KIND: "camera", CONF_DOORBELL: None},
         {CONF_MOTION: None},
+        {CONF_SPEAKER: "media_player.porch"},
     ],
 )
 async def test_a_change_is_told_and_disturbs_nobody(
@@ -469,6 +472,7 @@ async def test_a_change_is_told_and_disturbs_nobody(
                 TAG_CAMERA_NAME: fields[CONF_ALEXA_NAME],
                 TAG_KIND: fields[CONF_KIND],
                 TAG_MOTION: "true" if fields[CONF_MOTION] else "false",
+                TAG_DUPLEX: "true" if fields.get(CONF_SPEAKER) else "false",
             },
         )
     ]

@@ -19,9 +19,11 @@ from custom_components.kinesis_webrtc.const import (
     CONF_DOORBELL,
     CONF_KIND,
     CONF_MOTION,
+    CONF_SPEAKER,
     SUBENTRY_TYPE_REMOTE_CHANNEL,
     TAG_CAMERA_NAME,
     TAG_CREATED_BY,
+    TAG_DUPLEX,
     TAG_KIND,
     TAG_MOTION,
 )
@@ -139,6 +141,7 @@ async def test_what_is_on_the_cameras_device_is_suggested(
             TAG_CAMERA_NAME: "Front door",
             TAG_KIND: "doorbell",
             TAG_MOTION: "true",
+            TAG_DUPLEX: "false",
         }.items()
     )
     aws.client.tag_channel.assert_not_awaited()
@@ -193,6 +196,7 @@ async def test_the_user_knows_better(
         TAG_CAMERA_NAME: "The entrance",
         TAG_KIND: "doorbell",
         TAG_MOTION: "false",
+        TAG_DUPLEX: "false",
     }
 
 
@@ -236,6 +240,8 @@ async def test_a_sensor_without_registry_entry_is_kept_by_its_entity_id(
         ),
         ({CONF_MOTION: "binary_sensor.none"}, {CONF_MOTION: "sensor_not_found"}),
         ({CONF_MOTION: CAMERA}, {CONF_MOTION: "sensor_not_found"}),
+        ({CONF_SPEAKER: "media_player.no"}, {CONF_SPEAKER: "speaker_not_found"}),
+        ({CONF_SPEAKER: CAMERA}, {CONF_SPEAKER: "speaker_not_found"}),
         (
             {CONF_ALEXA_NAME: "", CONF_KIND: "doorbell", CONF_MOTION: CAMERA},
             {
@@ -417,6 +423,7 @@ async def test_a_channel_of_ours_that_was_there_is_tagged(
         TAG_CAMERA_NAME: "Entrance",
         TAG_KIND: "camera",
         TAG_MOTION: "false",
+        TAG_DUPLEX: "false",
     }
 
 
@@ -496,6 +503,7 @@ async def test_a_change_is_stored_and_tagged(
         TAG_CAMERA_NAME: "Entrance",
         TAG_KIND: "camera",
         TAG_MOTION: "false",
+        TAG_DUPLEX: "false",
     }
 
 
@@ -564,3 +572,27 @@ async def test_the_form_offers_what_fits(
     assert schema[CONF_MOTION].config["filter"] == [
         {"domain": ["binary_sensor"], "device_class": ["motion", "occupancy"]}
     ]
+    # The features are numbers here: media players that play what they are given.
+    assert schema[CONF_SPEAKER].config["filter"] == [
+        {"domain": ["media_player"], "supported_features": [512]}
+    ]
+
+
+async def test_a_speaker_makes_the_camera_one_to_talk_to(
+    hass: HomeAssistant,
+    loaded_entry: MockConfigEntry,
+    asked: dict[str, Any],
+    entity_registry: er.EntityRegistry,
+    aws: Aws,
+) -> None:
+    speaker = entity_registry.async_get_or_create("media_player", "demo", "porch")
+    await submit_form(hass, asked, AS_A_CAMERA | {CONF_SPEAKER: speaker.entity_id})
+    assert only_subentry(loaded_entry).data[CONF_SPEAKER] == speaker.id
+    assert aws.tags[ARN][TAG_DUPLEX] == "true"
+
+    # The form begins with it, and it can be taken back.
+    result = await start_change(hass, loaded_entry, CAMERA, ARN)
+    assert suggested_values(result)[CONF_SPEAKER] == speaker.entity_id
+    await submit_form(hass, result, AS_A_CAMERA)
+    assert CONF_SPEAKER not in only_subentry(loaded_entry).data
+    assert aws.tags[ARN][TAG_DUPLEX] == "false"

@@ -26,6 +26,7 @@ from custom_components.kinesis_webrtc.const import (
     DOMAIN,
     TAG_CAMERA_NAME,
     TAG_CREATED_BY,
+    TAG_DUPLEX,
     TAG_KIND,
     TAG_MOTION,
 )
@@ -64,7 +65,12 @@ from .conftest import (
 CREATE_NEW = "Create a new one"
 CAMERA = "camera.front_door"
 OTHER_ACCOUNT = "999999999999"
-ALEXA_TAGS = {TAG_CAMERA_NAME: "Front door", TAG_KIND: "camera", TAG_MOTION: "false"}
+ALEXA_TAGS = {
+    TAG_CAMERA_NAME: "Front door",
+    TAG_KIND: "camera",
+    TAG_MOTION: "false",
+    TAG_DUPLEX: "false",
+}
 
 ERRORS = [
     (CannotConnectError(operation="CreateSignalingChannel"), "cannot_connect"),

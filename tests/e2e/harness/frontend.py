@@ -203,9 +203,9 @@ class FlowDialog:
         """Do the same with the form's first dropdown, whatever it shows."""
         await self._pick(self._dropdowns.first, choice)
 
-    async def choose_last(self, choice: str) -> None:
-        """Do the same with the form's last dropdown."""
-        await self._pick(self._dropdowns.last, choice)
+    async def choose_last(self, choice: str, *, before: int = 0) -> None:
+        """Do the same with the form's last dropdown, or one so many before it."""
+        await self._pick(self._dropdowns.nth(-1 - before), choice)
 
     @property
     def _dropdowns(self) -> Locator:

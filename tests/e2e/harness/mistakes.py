@@ -129,9 +129,16 @@ async def refuse_fields_for_alexa(
             "attributes": {"device_class": "motion", "friendly_name": "Porch"},
         },
     )
-    await dialog.choose_last("Porch")
+    await dialog.choose_last("Porch", before=1)
     await client.delete(sensor)
     await refusals.submit("sensor_not_found")
+    # And a loudspeaker, likewise.
+    speaker = "/api/states/media_player.porch"
+    attributes = {"supported_features": 512, "friendly_name": "Loudspeaker"}
+    await client.post(speaker, {"state": "idle", "attributes": attributes})
+    await dialog.choose_last("Loudspeaker")
+    await client.delete(speaker)
+    await refusals.submit("speaker_not_found")
 
 
 async def refuse_unloaded(
