@@ -109,6 +109,7 @@ def _shared_camera(camera: SharedCamera) -> dict[str, Any]:
             "opened": feed.opened,
             "format": asdict(feed.format) if feed.format else None,
         },
+        "offers_expired": camera.sessions.offers_expired,
         "sessions": _sessions(camera.sessions.records),
     }
 

@@ -12,7 +12,7 @@ from homeassistant.util import dt as dt_util
 from .alexa import SENDER_PREFIX
 from .const import SELF_TEST_PREFIX
 from .home_viewers import is_home_viewer
-from .peer import Connected, Ended, RefusalReason, SessionEvent, Timings
+from .peer import Connected, Ended, EndReason, RefusalReason, SessionEvent, Timings
 
 KEPT: Final = 20
 
@@ -64,6 +64,8 @@ class SessionLog:
         self._connected: dict[str, tuple[datetime, Connected]] = {}
         self.connection: ConnectionKind | None = None
         self.answer_ms: float | None = None
+        # Offers whose senders had given up before an answer could be with them.
+        self.offers_expired = 0
 
     @property
     def records(self) -> Iterable[SessionRecord]:
@@ -87,6 +89,8 @@ class SessionLog:
 
     def record_refusal(self, viewer_id: str, reason: RefusalReason) -> None:
         """Take that an offer was not answered."""
+        if reason is RefusalReason.STALE:
+            self.offers_expired += 1
         self._records.append(
             SessionRecord(
                 door=_door(viewer_id),
@@ -101,6 +105,8 @@ class SessionLog:
         self._connected.clear()
 
     def _record_end(self, event: Ended) -> None:
+        if event.reason is EndReason.NOT_DELIVERED:
+            self.offers_expired += 1
         since, connected = self._connected.pop(event.viewer_id, (None, None))
         now = dt_util.utcnow()
         self._records.append(

@@ -88,6 +88,8 @@ class AdminServer:
             {
                 "calls": dict(journal.calls),
                 "errors": {" ".join(key): n for key, n in journal.errors.items()},
+                "attempts": list(journal.attempts),
+                "joins": list(journal.joins),
                 "channels": {
                     channel.name: channel.info()
                     | {

@@ -47,6 +47,8 @@ class Hub:
                 self._deliver(connection, message)
             else:
                 self._note(connection.channel, message, "expired")
+        if connection.role is Role.MASTER:
+            self._state.journal.join(connection.channel.name)
         self._state.journal.notify()
 
     def leave(self, connection: Connection) -> None:

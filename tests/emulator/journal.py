@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+import time
 from typing import Any
 
 
@@ -32,11 +33,21 @@ class Journal:
         self.errors: Counter[tuple[str, str]] = Counter()
         self.requests: deque[tuple[str, dict[str, Any]]] = deque(maxlen=1000)
         self.messages: deque[SeenMessage] = deque(maxlen=1000)
+        # By time.monotonic, which all processes of a machine share.
+        self.attempts: deque[tuple[float, str]] = deque(maxlen=1000)
+        self.joins: deque[tuple[float, str]] = deque(maxlen=1000)
         self._waiters: set[asyncio.Future[None]] = set()
 
     def count_call(self, operation: str) -> None:
         """Count a call of an operation, whatever its end."""
         self.calls[operation] += 1
+        if operation.startswith("ConnectAs"):
+            self.attempts.append((time.monotonic(), operation))
+        self.notify()
+
+    def join(self, channel: str) -> None:
+        """Note that a channel has got a master."""
+        self.joins.append((time.monotonic(), channel))
         self.notify()
 
     def count_error(self, operation: str, code: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import json
 from pathlib import Path
 import sys
+import time
 from typing import Any
 
 import aiohttp
@@ -53,6 +54,22 @@ async def admin(emulator: KvsEmulator, aws: Aws) -> AsyncIterator[Admin]:
     await server.start()
     yield Admin(server, aws.session)
     await server.stop()
+
+
+async def test_the_state_tells_when_masters_tried_and_came(
+    admin: Admin, aws: Aws, emulator: KvsEmulator, arn: str
+) -> None:
+    before = time.monotonic()
+    emulator.add_fault("error", "ConnectAsMaster", count=1)
+    assert (await aws.refused(await aws.url(arn)))[0] == 500
+    await aws.connect(arn)
+    await emulator.wait_for(lambda: emulator.master(arn))
+    state = await admin.state()
+
+    (refused, _), (tried, operation) = state["attempts"]
+    ((came, channel),) = state["joins"]
+    assert (operation, channel) == ("ConnectAsMaster", emulator.channel(arn).name)
+    assert before <= refused <= tried <= came <= time.monotonic()
 
 
 async def test_the_state_tells_who_is_there(

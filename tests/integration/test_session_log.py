@@ -126,6 +126,18 @@ def test_the_way_follows_from_the_pair(
     assert log.answer_ms == 120.0
 
 
+def test_offers_that_came_to_nothing_for_want_of_time_are_counted(
+    log: SessionLog,
+) -> None:
+    log.record_refusal("v", RefusalReason.STALE)
+    log.record(ended(reason=EndReason.NOT_DELIVERED))
+    assert log.offers_expired == 2
+
+    log.record_refusal("v", RefusalReason.NO_H264)
+    log.record(ended(reason=EndReason.NEVER_CONNECTED))
+    assert log.offers_expired == 2
+
+
 def test_all_can_be_gone_at_once(log: SessionLog) -> None:
     log.record(connected())
     log.clear_connected()

@@ -50,7 +50,9 @@ def test_what_only_somebodys_doing_ends_is_asked_for_rarely(
 ) -> None:
     delays = [reconnecting.after_failure(error) for _ in range(2000)]
 
-    assert 10 < median(delays) < 20
+    # The one who ends it may be at work.
+    assert max(delays[:60]) <= 4
+    assert 10 < median(delays[60:]) < 20
     assert max(delays) <= 30
 
 

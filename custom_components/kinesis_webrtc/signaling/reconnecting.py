@@ -17,6 +17,8 @@ _TELL_AFTER = 3
 # A bad line is put up with for so long; then it may be another master, which AWS may
 # take our sockets away for without a word.
 _LOSSES_IN_A_ROW = 30
+# So many refusals take about three minutes, in which the one who is to end them is there.
+_REFUSALS_IN_A_ROW = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +40,9 @@ class ConnectionTimes:
     # How long a replaced socket may still deliver.
     linger: float = 2
     backoff_floor: float = 1
-    # Of the delay after a refusal, which only somebody's doing ends.
+    # Of the delay after refusals for long, which only somebody's doing ends.
     backoff_cap: float = 30
-    # Of the delay while the service is away, which ends by itself.
+    # Of the delay while the service is away, and after the first refusals.
     outage_cap: float = 4
     # Of the delay after a socket that was lost without a word.
     loss_cap: float = 2
@@ -64,6 +66,7 @@ class Reconnecting:
         self._close = Backoff(floor=floor, cap=times.displaced_cap)
         self._losses = 0
         self._closes = 0
+        self._refusals = 0
 
     @property
     def is_doubtful(self) -> bool:
@@ -72,7 +75,7 @@ class Reconnecting:
 
     def reset(self) -> None:
         """Take that a socket has lasted."""
-        self._losses = self._closes = 0
+        self._losses = self._closes = self._refusals = 0
         for backoff in (self._failure, self._loss, self._close):
             backoff.reset()
 
@@ -81,9 +84,9 @@ class Reconnecting:
         ends_by_itself = isinstance(
             err, CannotConnectError | ClientLimitExceededError | ServiceError
         )
-        return self._failure.next_delay(
-            cap=self._outage_cap if ends_by_itself else None
-        )
+        self._refusals = 0 if ends_by_itself else self._refusals + 1
+        is_patient = self._refusals <= _REFUSALS_IN_A_ROW
+        return self._failure.next_delay(cap=self._outage_cap if is_patient else None)
 
     def early_end(self, *, lost: bool) -> SignalingError | None:
         """Take that a socket has ended early; return what is wrong if that goes on.
