@@ -99,3 +99,22 @@ class AlexaLambda:
         if not response.get("Answer"):
             return None
         return decode_answer(response["Answer"])
+
+    async def end(self, session: str) -> None:
+        """Tell the master that a session of Alexa's is over."""
+        await self.send(
+            {"type": "kinesis_webrtc", "v": 1, "kind": "end", "session": session},
+            sender=f"alexa-{session}-2",
+        )
+
+    async def send(self, payload: dict[str, Any], *, sender: str) -> str | None:
+        """Send what is no offer of AWS's sample; return the payload of the answer."""
+        if self._signaling is None:
+            await self.prepare()
+        response = await asyncio.to_thread(
+            self._signaling.send_alexa_offer_to_master,
+            ChannelARN=self._channel_arn,
+            SenderClientId=sender,
+            MessagePayload=base64.b64encode(json.dumps(payload).encode()).decode(),
+        )
+        return response.get("Answer")

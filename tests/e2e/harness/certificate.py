@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from .inside import Inside
+
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
     """Write a self-signed certificate and its key; return their paths."""
@@ -25,7 +27,9 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
         .not_valid_after(now + timedelta(days=2))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]),
+            x509.SubjectAlternativeName(
+                [x509.IPAddress(IPv4Address("127.0.0.1")), x509.DNSName(Inside.NAME)]
+            ),
             critical=False,
         )
         .add_extension(

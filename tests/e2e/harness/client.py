@@ -290,3 +290,20 @@ class HomeAssistantClient:
             except TimeoutError:
                 raise TimeoutError(f"{entity_id} stayed at {last}") from None
         return last
+
+    async def wait_for_no_state(self, entity_id: str, *, timeout: float = 20) -> None:
+        """Wait until an entity has no state any more, or none that its platform gives."""
+        async with (
+            asyncio.timeout(timeout),
+            self.subscribe("subscribe_events", event_type="state_changed") as events,
+        ):
+            while await self._is_there(entity_id):
+                while (await events.get())["data"]["entity_id"] != entity_id:
+                    pass
+
+    async def _is_there(self, entity_id: str) -> bool:
+        try:
+            state = await self.state(entity_id)
+        except HomeAssistantError:
+            return False
+        return not state["attributes"].get("restored", False)

@@ -14,6 +14,7 @@ import aiohttp
 from .certificate import make_certificate
 from .coturn import Coturn
 from .home_assistant import REPOSITORY
+from .inside import Inside
 from .process import Process
 from .scenario import Account
 
@@ -165,6 +166,11 @@ class Emulator(Process):
             variables["AWS_CA_BUNDLE"] = str(self.certificate)
             variables["REQUESTS_CA_BUNDLE"] = str(self.certificate)
         return variables
+
+    def environment_by(self, inside: Inside) -> dict[str, str]:
+        """Return the variables that lead clients here by a name."""
+        url = self.url.replace("127.0.0.1", inside.NAME)
+        return {**self.environment, **inside.environment, "AWS_ENDPOINT_URL": url}
 
     async def state(self) -> dict[str, Any]:
         """Return what the service has: channels, who is connected, calls, errors."""

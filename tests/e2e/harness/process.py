@@ -90,6 +90,17 @@ class Process:
         async with self._changed:
             self._changed.notify_all()
 
+    @property
+    def pid(self) -> int:
+        """Return the process's number."""
+        assert self._process is not None
+        return self._process.pid
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send the process a signal that does not end it."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     async def write(self, line: str) -> None:
         """Give the process one line on its standard input."""
         assert self._process is not None

@@ -7,7 +7,8 @@ import json
 import sys
 from typing import Any
 
-from .clip import FRAMES
+from .camera import CLIPS
+from .clip import FRAMES, make_clip
 from .echo import Echo
 
 
@@ -15,7 +16,7 @@ from .echo import Echo
 class Missed:
     """What did not come to a viewer as it should have.
 
-    pictures: gaps between numbered pictures, or pictures that could not be read.
+    pictures: gaps between numbered pictures, or pictures that were not whole.
     packets: what the network of this machine has lost. skipped: jumps of the sender's
     timestamps. stalled_ms: the longest time without a picture.
     """
@@ -39,9 +40,12 @@ class Missed:
 class Watcher(Echo):
     """An Echo in its own process that reports each picture."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, camera: int = 1) -> None:
         super().__init__()
-        self.command = [sys.executable, "-m", "tests.e2e.harness.watch_process"]
+        # It is there since the camera is.
+        clip = make_clip(CLIPS, camera=camera)
+        module = "tests.e2e.harness.watch_process"
+        self.command = [sys.executable, "-m", module, str(clip)]
         self._events: list[dict[str, Any]] = []
         self._arrived = asyncio.Event()
         self.watch(self._note)
@@ -61,6 +65,13 @@ class Watcher(Echo):
             or (event["event"] == "state" and event["state"] in ("failed", "closed"))
             for event in self._events
         )
+
+    async def over(self, *, timeout: float = 30) -> None:
+        """Wait until the view is over by the other side's doing."""
+        async with asyncio.timeout(timeout):
+            while not self.ended:
+                self._arrived.clear()
+                await self._arrived.wait()
 
     def mark(self) -> int:
         """Return a point in time, to ask later what was missed since."""
@@ -83,7 +94,7 @@ class Watcher(Echo):
         for earlier, later in pairwise(pictures):
             stalled = max(stalled, later["ms"] - earlier["ms"])
             if later["number"] is None:
-                gaps.append(f"after {earlier['number']}: not readable")
+                gaps.append(f"after {earlier['number']}: not whole")
             elif earlier["number"] is not None:
                 step = (later["number"] - earlier["number"]) % FRAMES
                 if step != 1:
