@@ -53,6 +53,7 @@ class Echo(Process):
         frames: int = 60,
         picture: Path | None = None,
         listen: bool = False,
+        microphone: bool = False,
         prefix: Sequence[str | Path] = (),
     ) -> None:
         self.offer: str
@@ -62,6 +63,8 @@ class Echo(Process):
             command += [f"--picture={picture}"]
         if listen:
             command.append("--listen")
+        if microphone:
+            command.append("--microphone")
         super().__init__([*prefix, *command], name="echo", directory=REPOSITORY)
 
     @override
@@ -78,6 +81,10 @@ class Echo(Process):
     async def apply(self, answer: str) -> None:
         """Apply an answer."""
         await self.write(json.dumps({"answer": answer}))
+
+    async def say(self, pitch: float | None) -> None:
+        """Say a tone of so many Hz into the microphone from now on, or nothing."""
+        await self.write(json.dumps({"say": pitch}))
 
     async def connected(self, *, timeout: float = 15) -> Pair:
         """Return the selected pair, as soon as there is one."""

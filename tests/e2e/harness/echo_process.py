@@ -3,9 +3,11 @@
 It prints one JSON object a line: {"event": "offer", "sdp": …}; then, after it was given
 {"answer": …} on its standard input, "connected", "first_frame" and "frames". It stays
 connected until its input ends. Times are in ms since the offer was printed. If it
-listens, it says "heard" for each second of sound, and decodes pictures for ever.
+listens, it says "heard" for each second of sound, and decodes pictures for ever. With a
+microphone it sends silence, and a tone once it was given {"say": PITCH}.
 
     python -m tests.e2e.harness.echo_process [--frames 60] [--picture FILE.png] [--listen]
+                                              [--microphone]
 """
 
 import argparse
@@ -29,6 +31,8 @@ from aiortc import (
 from av import VideoFrame
 import numpy as np
 from PIL import Image
+
+from tests.helpers.microphone import Microphone
 
 from .echo_offer import Era, acceptable_answer, echo_offer, name_sections
 from .hearing import Hearing
@@ -56,7 +60,13 @@ class Echo:
     """One peer connection, from its offer to enough decoded frames."""
 
     def __init__(
-        self, *, era: Era, frames: int, picture: Path | None, listen: bool
+        self,
+        *,
+        era: Era,
+        frames: int,
+        picture: Path | None,
+        listen: bool,
+        microphone: bool,
     ) -> None:
         self._peer = RTCPeerConnection(
             RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
@@ -64,6 +74,7 @@ class Echo:
         self._era = era
         self._wanted = frames
         self._listen = listen
+        self.microphone = Microphone() if microphone else None
         self._hearing: Hearing | None = None
         self._picture = picture
         self._offered = 0.0
@@ -76,7 +87,9 @@ class Echo:
     async def offer(self) -> None:
         """Make and print the offer."""
         if self._era is not Era.Y2023_WITHOUT_AUDIO:
-            self._peer.addTransceiver("audio", direction="sendrecv")
+            audio = self._peer.addTransceiver("audio", direction="sendrecv")
+            if self.microphone is not None:
+                audio.sender.replaceTrack(self.microphone)
         video = self._peer.addTransceiver("video", direction="sendrecv")
         capabilities = RTCRtpReceiver.getCapabilities("video")
         assert capabilities is not None
@@ -166,16 +179,22 @@ async def main() -> None:
     parser.add_argument("--era", type=Era, default=Era.Y2023)
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--listen", action="store_true")
+    parser.add_argument("--microphone", action="store_true")
     options = parser.parse_args()
     echo = Echo(
         era=options.era,
         frames=options.frames,
         picture=options.picture,
         listen=options.listen,
+        microphone=options.microphone,
     )
     await echo.offer()
     while line := await asyncio.to_thread(sys.stdin.readline):
-        await echo.apply(json.loads(line)["answer"])
+        match json.loads(line):
+            case {"answer": answer}:
+                await echo.apply(answer)
+            case {"say": pitch} if echo.microphone is not None:
+                echo.microphone.pitch = pitch
     await echo.close()
     say("closed")
 

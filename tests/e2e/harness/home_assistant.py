@@ -35,6 +35,22 @@ diagnostics:
 alexa:
   smart_home:
 automation: !include automations.yaml
+# A media player that tells of what it is to play: its loudspeaker is the test.
+script:
+  tell:
+    sequence:
+      - event: loudspeaker
+        event_data:
+          url: "{{ media_content_id }}"
+media_player:
+  - platform: universal
+    name: Kitchen
+    state_template: idle
+    commands:
+      play_media:
+        action: script.tell
+        data:
+          media_content_id: "{{ media_content_id }}"
 logger:
   default: warning
   logs:

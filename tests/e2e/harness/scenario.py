@@ -104,6 +104,7 @@ async def share_camera(
     channel: str = "Create a new one",
     keep_warm: str = "event",
     motion: str | None = None,
+    speaker: str | None = None,
 ) -> SharedCamera:
     """Share a camera on a new channel or on an existing one; wait for its master."""
     before = await _subentries(client, entry_id)
@@ -112,7 +113,9 @@ async def share_camera(
         {"camera": camera, "channel": channel, "keep_warm": keep_warm}
     )
     if answer.get("step_id") == "alexa":
-        await flow.finish(flow.suggested | ({"motion": motion} if motion else {}))
+        chosen = {"motion": motion, "speaker": speaker}
+        given = {name: entity for name, entity in chosen.items() if entity}
+        await flow.finish(flow.suggested | given)
     elif answer["type"] != "create_entry":
         raise FlowError(str(answer))
     (subentry_id,) = await _subentries(client, entry_id) - before
