@@ -18,10 +18,11 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from .camera_choice import ChosenCamera
+from .camera_choice import CameraRefused, ChosenCamera, camera_selector, choose_camera
 from .const import (
     CHANNEL_NAME_PREFIX,
     CONF_ALEXA_NAME,
+    CONF_ALEXA_STREAM,
     CONF_CHANNEL_NAME,
     CONF_DOORBELL,
     CONF_KIND,
@@ -41,7 +42,10 @@ ALEXA_FIELDS: Final = (
     CONF_DOORBELL,
     CONF_MOTION,
     CONF_SPEAKER,
+    CONF_ALEXA_STREAM,
 )
+# Those that name an entity.
+_REFERENCES: Final = (CONF_DOORBELL, CONF_MOTION, CONF_SPEAKER, CONF_ALEXA_STREAM)
 
 # https://developer.amazon.com/docs/device-apis/alexa-discovery-objects.html
 _NAME_LENGTH: Final = 128
@@ -73,9 +77,9 @@ class FieldsRefused(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AlexaFields:
-    """A camera's name and kind for Alexa, and the sensors that belong to it.
+    """A camera's name and kind for Alexa, and the entities that belong to it.
 
-    A sensor is kept as cameras are: by its id in the entity registry, or by its entity
+    They are kept as cameras are: by its id in the entity registry, or by its entity
     id where it is not registered.
     """
 
@@ -84,6 +88,8 @@ class AlexaFields:
     doorbell: str | None = None
     motion: str | None = None
     speaker: str | None = None
+    stream: str | None = None
+    """The camera once more, with pictures that an Echo takes."""
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any], *, title: str) -> AlexaFields:
@@ -94,6 +100,7 @@ class AlexaFields:
             doorbell=data.get(CONF_DOORBELL),
             motion=data.get(CONF_MOTION),
             speaker=data.get(CONF_SPEAKER),
+            stream=data.get(CONF_ALEXA_STREAM),
         )
 
     @classmethod
@@ -125,6 +132,7 @@ class AlexaFields:
             **({CONF_DOORBELL: self.doorbell} if self.doorbell else {}),
             **({CONF_MOTION: self.motion} if self.motion else {}),
             **({CONF_SPEAKER: self.speaker} if self.speaker else {}),
+            **({CONF_ALEXA_STREAM: self.stream} if self.stream else {}),
         }
 
     @property
@@ -146,12 +154,12 @@ class AlexaFields:
         registry = er.async_get(hass)
         return self.data | {
             key: er.async_resolve_entity_id(registry, self.data[key])
-            for key in (CONF_DOORBELL, CONF_MOTION, CONF_SPEAKER)
+            for key in _REFERENCES
             if key in self.data
         }
 
 
-def alexa_schema() -> vol.Schema:
+def alexa_schema(hass: HomeAssistant) -> vol.Schema:
     """Return the form's fields."""
     return vol.Schema(
         {
@@ -185,12 +193,15 @@ def alexa_schema() -> vol.Schema:
                     }
                 )
             ),
+            vol.Optional(CONF_ALEXA_STREAM): camera_selector(hass),
         }
     )
 
 
-def read_fields(hass: HomeAssistant, user_input: Mapping[str, Any]) -> AlexaFields:
-    """Return what a user has filled in, or raise FieldsRefused."""
+def read_fields(
+    hass: HomeAssistant, user_input: Mapping[str, Any], *, camera_id: str
+) -> AlexaFields:
+    """Return what a user has filled in for a camera, or raise FieldsRefused."""
     name = _plain(user_input[CONF_ALEXA_NAME])
     kind = Kind(user_input[CONF_KIND])
     errors = {}
@@ -200,7 +211,7 @@ def read_fields(hass: HomeAssistant, user_input: Mapping[str, Any]) -> AlexaFiel
         errors[CONF_ALEXA_NAME] = "alexa_name_too_long"
     elif name != spoken_name(name):
         errors[CONF_ALEXA_NAME] = "alexa_name_characters"
-    doorbell = motion = speaker = None
+    doorbell = motion = speaker = stream = None
     # What was suggested for a doorbell may still be there.
     if kind is Kind.DOORBELL:
         doorbell = _reference(
@@ -216,10 +227,22 @@ def read_fields(hass: HomeAssistant, user_input: Mapping[str, Any]) -> AlexaFiel
         speaker = _reference(hass, user_input[CONF_SPEAKER], Platform.MEDIA_PLAYER)
         if speaker is None:
             errors[CONF_SPEAKER] = "speaker_not_found"
+    if CONF_ALEXA_STREAM in user_input:
+        try:
+            stream = choose_camera(hass, user_input[CONF_ALEXA_STREAM]).id
+        except CameraRefused as err:
+            errors[CONF_ALEXA_STREAM] = err.key
+        if stream == camera_id:
+            errors[CONF_ALEXA_STREAM] = "alexa_stream_same"
     if errors:
         raise FieldsRefused(errors)
     return AlexaFields(
-        name=name, kind=kind, doorbell=doorbell, motion=motion, speaker=speaker
+        name=name,
+        kind=kind,
+        doorbell=doorbell,
+        motion=motion,
+        speaker=speaker,
+        stream=stream,
     )
 
 

@@ -57,7 +57,7 @@ class AlexaFlow(ChannelFlow):
         return self.async_show_form(
             step_id="alexa",
             data_schema=self.add_suggested_values_to_schema(
-                alexa_schema(), user_input or self._alexa.shown(self.hass)
+                alexa_schema(self.hass), user_input or self._alexa.shown(self.hass)
             ),
             errors=self._errors,
             description_placeholders={
@@ -75,7 +75,7 @@ class AlexaFlow(ChannelFlow):
     def _choose_alexa_fields(self, user_input: dict[str, Any]) -> bool:
         """Take what the user filled in; what is only doubtful, at the second time."""
         try:
-            fields = read_fields(self.hass, user_input)
+            fields = read_fields(self.hass, user_input, camera_id=self._camera.id)
         except FieldsRefused as err:
             self._errors = err.errors
             return False

@@ -27,6 +27,7 @@ CONF_KIND: Final = "kind"
 CONF_DOORBELL: Final = "doorbell"
 CONF_MOTION: Final = "motion"
 CONF_SPEAKER: Final = "speaker"
+CONF_ALEXA_STREAM: Final = "alexa_stream"
 
 # How the ids of the built-in viewer begin, on the channel and in the session event.
 SELF_TEST_PREFIX: Final = "self-test-"

@@ -26,6 +26,7 @@ from .const import (
     DOMAIN,
 )
 from .coordinator import KinesisWebRTCConfigEntry
+from .peer import CameraFeed
 from .remote_channel import RemoteChannel
 from .session_log import SessionRecord
 from .shared_camera import SharedCamera
@@ -93,7 +94,7 @@ async def async_get_device_diagnostics(
 
 
 def _shared_camera(camera: SharedCamera) -> dict[str, Any]:
-    feed, channel = camera.feed, camera.channel
+    channel = camera.channel
     return {
         "subentry_id": camera.subentry.subentry_id,
         "title": camera.subentry.title,
@@ -103,14 +104,24 @@ def _shared_camera(camera: SharedCamera) -> dict[str, Any]:
         "ice": _ice(channel.ice_cache) if channel else None,
         "viewers": camera.viewers,
         "bytes_sent": camera.bytes_sent,
-        "feed": {
-            "open": feed.is_open,
-            "held": feed.is_held,
-            "opened": feed.opened,
-            "format": asdict(feed.format) if feed.format else None,
-        },
+        "feed": _feed(camera.feed),
+        "alexa_feed": (
+            None if camera.alexa_feed is camera.feed else _feed(camera.alexa_feed)
+        ),
         "offers_expired": camera.sessions.offers_expired,
         "sessions": _sessions(camera.sessions.records),
+    }
+
+
+def _feed(feed: CameraFeed) -> dict[str, Any]:
+    return {
+        "open": feed.is_open,
+        "held": feed.is_held,
+        "opened": feed.opened,
+        "is_fallback": feed.is_fallback,
+        "format": asdict(feed.format) if feed.format else None,
+        "shrunk_for_alexa_from": feed.small.shrunk_from,
+        "encoding_cpu_percent": round(feed.cpu_percent, 1),
     }
 
 

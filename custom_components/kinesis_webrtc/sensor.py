@@ -13,7 +13,12 @@ from homeassistant.components.sensor import (
     SensorEntityDescription,
     SensorStateClass,
 )
-from homeassistant.const import EntityCategory, UnitOfDataRate, UnitOfTime
+from homeassistant.const import (
+    PERCENTAGE,
+    EntityCategory,
+    UnitOfDataRate,
+    UnitOfTime,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
@@ -22,10 +27,11 @@ from .coordinator import KinesisWebRTCConfigEntry
 from .entity import SharedCameraEntity, async_add_shared_camera_entities
 from .self_test_report import PASSED, AlexaRule, Stage
 from .session_log import ConnectionKind
-from .shared_camera import SharedCamera, VideoPath
+from .shared_camera import SharedCamera
+from .video_path import VideoPath, encoding_load, video_path
 
 PARALLEL_UPDATES = 0
-# Of the bitrate alone, which is counted in memory; the others are told of changes.
+# Of what is measured, which is in memory; the others are told of changes.
 SCAN_INTERVAL = timedelta(seconds=10)
 
 
@@ -55,7 +61,7 @@ SENSORS: Final = (
         device_class=SensorDeviceClass.ENUM,
         entity_category=EntityCategory.DIAGNOSTIC,
         options=[str(path) for path in VideoPath],
-        value=lambda camera: camera.video,
+        value=lambda camera: video_path(camera.feed, camera.alexa_feed),
     ),
     SharedCameraSensorDescription(
         key="answer_time",
@@ -76,6 +82,14 @@ SELF_TEST: Final = SharedCameraSensorDescription(
     value=lambda camera: (
         camera.self_test.report.verdict if camera.self_test.report else None
     ),
+)
+ENCODING_LOAD: Final = SharedCameraSensorDescription(
+    key="encoding_load",
+    entity_category=EntityCategory.DIAGNOSTIC,
+    native_unit_of_measurement=PERCENTAGE,
+    state_class=SensorStateClass.MEASUREMENT,
+    suggested_display_precision=0,
+    value=lambda camera: encoding_load(camera.feed, camera.alexa_feed),
 )
 BITRATE: Final = SensorEntityDescription(
     key="bitrate",
@@ -103,6 +117,7 @@ async def async_setup_entry(
                 for description in SENSORS
             ),
             SelfTestSensor(camera=camera, description=SELF_TEST),
+            EncodingLoadSensor(camera=camera, description=ENCODING_LOAD),
             BitrateSensor(camera=camera, description=BITRATE),
         ],
     )
@@ -144,6 +159,12 @@ class SelfTestSensor(SharedCameraSensor, RestoreSensor):
     def native_value(self) -> StateType:
         """Return the last verdict that there is."""
         return super().native_value or cast(StateType, self._attr_native_value)
+
+
+class EncodingLoadSensor(SharedCameraSensor):
+    """What encoding takes, as the mean of the last seconds."""
+
+    _attr_should_poll = True
 
 
 class BitrateSensor(SharedCameraEntity, SensorEntity):

@@ -14,7 +14,14 @@ from .alexa_camera import AlexaCamera
 from .camera_issue import CameraIssue
 from .camera_source import CameraSource
 from .channel_master import ChannelMaster
-from .const import CONF_CAMERA, CONF_CHANNEL_ARN, CONF_SHARING, CONF_SPEAKER, DOMAIN
+from .const import (
+    CONF_ALEXA_STREAM,
+    CONF_CAMERA,
+    CONF_CHANNEL_ARN,
+    CONF_SHARING,
+    CONF_SPEAKER,
+    DOMAIN,
+)
 from .home_viewers import HomeViewers, is_home_viewer
 from .keep_warm import KeepWarm
 from .peer import (
@@ -32,6 +39,7 @@ from .peer import (
 from .self_test import SelfTest, is_self_test
 from .session_log import SessionLog
 from .signaling import IceServer, SignalingClient
+from .size_issue import SizeIssue
 from .subentry_runtime import SubentryRuntime
 from .talkback import Speaker
 
@@ -43,13 +51,6 @@ class ViewerEventType(StrEnum):
 
     CONNECTED = "connected"
     ENDED = "ended"
-
-
-class VideoPath(StrEnum):
-    """What becomes of a camera's pictures on their way to the viewers."""
-
-    PASSED = "passed_through"
-    TRANSCODED = "transcoded"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,6 +86,7 @@ class SharedCamera(SubentryRuntime):
         self._viewer_listeners: set[Callable[[ViewerEvent], None]] = set()
         self.sessions = SessionLog()
         self._issue = CameraIssue(hass=hass, subentry=subentry)
+        self._size_issue = SizeIssue(hass=hass, subentry=subentry)
         self._alexa = AlexaCamera(
             hass=hass,
             entry=entry,
@@ -103,8 +105,12 @@ class SharedCamera(SubentryRuntime):
         """Make what belongs to the camera; the channel's part is made when it starts."""
         self.source = CameraSource(hass=self._hass, camera=self._data[CONF_CAMERA])
         self._speaker = self._new_speaker()
+        stream = self._data.get(CONF_ALEXA_STREAM)
         self._peer = MasterPeer(
             source=self.source,
+            small_source=(
+                CameraSource(hass=self._hass, camera=stream) if stream else None
+            ),
             on_event=self._on_session_event,
             live_only=is_self_test,
             talk_sink=self._speaker,
@@ -158,11 +164,9 @@ class SharedCamera(SubentryRuntime):
         return self._peer.feed
 
     @property
-    def video(self) -> VideoPath | None:
-        """Return what becomes of the camera's pictures, once there were any."""
-        if (known := self.feed.format) is None:
-            return None
-        return VideoPath.TRANSCODED if known.transcoded_from else VideoPath.PASSED
+    def alexa_feed(self) -> CameraFeed:
+        """Return what Echos get, which is the same or a stream of its own."""
+        return self._peer.small_feed
 
     @property
     def channel(self) -> ChannelMaster | None:
@@ -235,6 +239,7 @@ class SharedCamera(SubentryRuntime):
         await self.home_viewers.async_stop()
         self.sessions.clear_connected()
         self._issue.async_clear()
+        self._size_issue.async_clear()
         self._async_changed()
 
     async def _async_stop_channel(self) -> None:
@@ -246,7 +251,10 @@ class SharedCamera(SubentryRuntime):
 
     @override
     async def _async_follow(self, old: Mapping[str, Any]) -> None:
-        if old[CONF_CAMERA] != self._data[CONF_CAMERA]:
+        if any(
+            old.get(key) != self._data.get(key)
+            for key in (CONF_CAMERA, CONF_ALEXA_STREAM)
+        ):
             await self._async_stop_camera()
             self._bind()
             self._async_start_camera()
@@ -300,6 +308,7 @@ class SharedCamera(SubentryRuntime):
                 self._async_viewer_event(ViewerEventType.CONNECTED, viewer_id)
             case KeyFrameSent():
                 self._issue.async_clear()
+                self._size_issue.async_view_began(event, self.alexa_feed)
                 self._async_changed()
             case Ended(viewer_id=viewer_id, reason=reason, detail=detail):
                 self._issue.async_view_ended(reason, detail)

@@ -220,8 +220,8 @@ async def test_the_frontend_shows_it_in_a_browser(
         await page.wait_for_function(PLAYS, timeout=30_000)
         video = await page.locator("ha-web-rtc-player video").element_handle()
         assert await video.evaluate("v => [v.videoWidth, v.videoHeight]") == [
-            1920,
-            1080,
+            1280,
+            720,
         ]
         pictures = [picture for _, picture in await take_pictures(page, 20, of=video)]
         readings = [read(picture) for picture in pictures]

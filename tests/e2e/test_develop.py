@@ -31,7 +31,7 @@ async def test_the_demo_answers_the_offer_that_it_tells_to_send(demo: Process) -
         assert await offer.wait(timeout=60) == 0
     text = "\n".join(offer.lines)
     assert "s=a 2 z" in text
-    assert "50 frames of 1920x1080 decoded" in text
+    assert "50 frames of 1280x720 decoded" in text
 
 
 @pytest.mark.timeout(180)

@@ -275,7 +275,9 @@ async def test_every_refusal_of_a_shared_camera_is_told(
         await change(person, "Change shared camera", "Front door")
         await dialog.submit()
         await dialog.says("Front door and Alexa").wait_for()
-        await refuse_fields_for_alexa(house.client, refusals, taken="Garden")
+        await refuse_fields_for_alexa(
+            house.client, refusals, camera="Front door", taken="Garden"
+        )
         await refuse_unloaded(house.client, entry_id, refusals)
         assert refusals.unseen() == DEFECTS
 

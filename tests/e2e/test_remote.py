@@ -185,7 +185,7 @@ async def test_its_still_is_the_cameras(
     )
     small = await house.client.get_bytes(f"/api/camera_proxy/{CAMERA}?width=960")
 
-    for still, size in ((stills[0], (1920, 1080)), (small, (960, 540))):
+    for still, size in ((stills[0], (1280, 720)), (small, (960, 540))):
         picture = Image.open(io.BytesIO(still))
         assert (picture.format, picture.size) == ("JPEG", size)
         reading = read(np.asarray(picture))

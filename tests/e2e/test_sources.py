@@ -43,7 +43,7 @@ async def watched(
 async def test_an_h265_camera_is_transcoded(
     home: HomeAssistant, shared: SharedCamera
 ) -> None:
-    async with RtspCamera(number=NUMBER, codec="h265") as camera:
+    async with RtspCamera(number=NUMBER, codec="h265", size=(960, 540)) as camera:
         entity_id = await add_camera(home.client, name="Attic", stream_url=camera.url)
         async with watched(
             home.client, entry_id=shared.entry_id, camera=entity_id

@@ -47,7 +47,7 @@ async def test_a_browser_sees_the_camera(
     report = await page.evaluate("viewerReport()")
 
     assert report["errors"] == []
-    assert (report["width"], report["height"]) == (1920, 1080)
+    assert (report["width"], report["height"]) == (1280, 720)
     assert report["codec"].startswith("video/H264")
     times = [time for time, _ in pictures]
     assert times == sorted(times)

@@ -77,6 +77,13 @@ def make_still(brightness: int, *, codec: str = "mjpeg", size: int = 64) -> byte
     return output.getvalue()
 
 
+def number_of(frame: av.VideoFrame, width: int) -> int:
+    """Return the number of a clip's picture; `width` is that of the clip."""
+    columns = frame.to_ndarray(format="gray").mean(axis=0)
+    [bright] = np.nonzero(columns > (columns.max() + columns.min()) / 2)
+    return round(int(bright[0]) * width / frame.width / 4)
+
+
 def is_moving(frames: list[av.VideoFrame]) -> bool:
     """Tell whether decoded pictures show the bar, at more than one place."""
     places = set()

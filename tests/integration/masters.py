@@ -11,6 +11,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.kinesis_webrtc.camera_source import CameraSource
 from custom_components.kinesis_webrtc.peer import (
     Ended,
     EndReason,
@@ -63,19 +64,35 @@ class Master:
         self._on_message(message)
 
 
+def make_feed() -> SimpleNamespace:
+    """Return a camera's media of which nothing is known yet."""
+    return SimpleNamespace(
+        is_open=False,
+        is_held=False,
+        opened=0,
+        format=None,
+        is_fallback=False,
+        cpu_percent=0.0,
+        small=SimpleNamespace(is_large=False, shrunk_from=None),
+    )
+
+
 class Peer:
     """A shared camera's peer, which ends a session when it is told to."""
 
-    def __init__(self, on_event: Callable[[SessionEvent], None]) -> None:
+    def __init__(
+        self,
+        on_event: Callable[[SessionEvent], None],
+        small_source: CameraSource | None = None,
+    ) -> None:
         self.on_event = on_event
         self.talk_sink: TalkSink | None = None
+        self.small_source = small_source
         self.mock = create_autospec(MasterPeer, instance=True)
         self.mock.set_talk_sink.side_effect = self._set_talk_sink
         self.mock.answer.return_value = "answer"
         self.mock.bytes_sent = 0
-        self.mock.feed = SimpleNamespace(
-            is_open=False, is_held=False, opened=0, format=None
-        )
+        self.mock.feed = self.mock.small_feed = make_feed()
         self.mock.hold.side_effect = self._hold
         self.holds = 0
         self.mock.close.side_effect = self._close
@@ -131,10 +148,11 @@ class Masters:
         self,
         *,
         on_event: Callable[[SessionEvent], None],
+        small_source: CameraSource | None,
         talk_sink: TalkSink | None,
         **_: object,
     ) -> AsyncMock:
-        peer = Peer(on_event)
+        peer = Peer(on_event, small_source)
         peer.talk_sink = talk_sink
         self.peers.append(peer)
         self._new_peer = peer

@@ -12,6 +12,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.kinesis_webrtc.alexa_fields import spoken_name
 from custom_components.kinesis_webrtc.const import (
     CONF_ALEXA_NAME,
+    CONF_ALEXA_STREAM,
     CONF_CAMERA,
     CONF_CHANNEL,
     CONF_CHANNEL_ARN,
@@ -212,6 +213,27 @@ async def test_a_plain_camera_needs_no_button(
     assert CONF_DOORBELL not in only_subentry(loaded_entry).data
 
 
+async def test_a_sub_stream_is_named_and_given_up(
+    hass: HomeAssistant,
+    loaded_entry: MockConfigEntry,
+    asked: dict[str, Any],
+    entity_registry: er.EntityRegistry,
+) -> None:
+    stream = add_camera(hass, entity_registry, "front_door_sub", "Front door sub")
+    named = AS_A_CAMERA | {CONF_ALEXA_STREAM: stream.entity_id}
+    await submit_form(hass, asked, named)
+    assert only_subentry(loaded_entry).data[CONF_ALEXA_STREAM] == stream.id
+
+    entity_registry.async_update_entity(
+        stream.entity_id, new_entity_id="camera.low_resolution"
+    )
+    await hass.async_block_till_done()
+    result = await start_change(hass, loaded_entry, CAMERA, ARN)
+    assert suggested_values(result)[CONF_ALEXA_STREAM] == "camera.low_resolution"
+    await submit_form(hass, result, AS_A_CAMERA)
+    assert CONF_ALEXA_STREAM not in only_subentry(loaded_entry).data
+
+
 async def test_a_sensor_without_registry_entry_is_kept_by_its_entity_id(
     hass: HomeAssistant, loaded_entry: MockConfigEntry, asked: dict[str, Any]
 ) -> None:
@@ -242,6 +264,11 @@ async def test_a_sensor_without_registry_entry_is_kept_by_its_entity_id(
         ({CONF_MOTION: CAMERA}, {CONF_MOTION: "sensor_not_found"}),
         ({CONF_SPEAKER: "media_player.no"}, {CONF_SPEAKER: "speaker_not_found"}),
         ({CONF_SPEAKER: CAMERA}, {CONF_SPEAKER: "speaker_not_found"}),
+        ({CONF_ALEXA_STREAM: CAMERA}, {CONF_ALEXA_STREAM: "alexa_stream_same"}),
+        (
+            {CONF_ALEXA_STREAM: "camera.none"},
+            {CONF_ALEXA_STREAM: "camera_not_found"},
+        ),
         (
             {CONF_ALEXA_NAME: "", CONF_KIND: "doorbell", CONF_MOTION: CAMERA},
             {

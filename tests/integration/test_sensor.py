@@ -24,7 +24,7 @@ from custom_components.kinesis_webrtc.peer.reader import StreamFormat
 from custom_components.kinesis_webrtc.self_test_report import SelfTestReport
 
 from .conftest import TRANSLATIONS, channel_arn
-from .masters import Master, Masters, async_share, patched_masters
+from .masters import Master, Masters, async_share, make_feed, patched_masters
 
 BIT_RATE = "sensor.front_door_bit_rate"
 
@@ -178,3 +178,47 @@ async def test_transcoding_is_shown(hass: HomeAssistant, master: Master) -> None
     )
     master.on_event(KeyFrameSent(viewer_id="echo-2"))
     assert state(hass, "sensor.front_door_video") == "transcoded"
+
+
+async def test_what_is_made_smaller_for_alexa_is_shown(
+    hass: HomeAssistant, master: Master
+) -> None:
+    feed = master.peer.feed
+    feed.format = StreamFormat(profile="640028", width=1920, height=1080)
+    feed.small.shrunk_from = (1920, 1080)
+    master.on_event(KeyFrameSent(viewer_id="echo-1", is_small=True))
+    assert state(hass, "sensor.front_door_video") == "transcoded_for_alexa"
+
+    feed.small.shrunk_from = None
+    master.on_event(
+        Ended(viewer_id="echo-1", reason=EndReason.VIEWER_CLOSED, timings=Timings())
+    )
+    assert state(hass, "sensor.front_door_video") == "passed_through"
+
+
+async def test_a_sub_stream_alone_is_passed_through(
+    hass: HomeAssistant, master: Master
+) -> None:
+    master.peer.small_feed = make_feed()
+    master.peer.small_feed.format = StreamFormat(
+        profile="42e01f", width=640, height=360
+    )
+    master.on_event(KeyFrameSent(viewer_id="echo-1", is_small=True))
+    assert state(hass, "sensor.front_door_video") == "passed_through"
+
+
+async def test_what_encoding_takes_is_shown_as_it_changes(
+    hass: HomeAssistant, master: Master
+) -> None:
+    assert float(state(hass, "sensor.front_door_encoding_load")) == 0
+
+    async def later() -> float:
+        async_fire_time_changed(hass, fire_all=True)
+        await hass.async_block_till_done()
+        return float(state(hass, "sensor.front_door_encoding_load"))
+
+    master.peer.feed.cpu_percent = 21.5
+    assert await later() == 21.5
+    master.peer.small_feed = make_feed()
+    master.peer.small_feed.cpu_percent = 10.0
+    assert await later() == 31.5

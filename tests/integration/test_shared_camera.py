@@ -11,6 +11,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.kinesis_webrtc.const import (
+    CONF_ALEXA_STREAM,
     CONF_CAMERA,
     CONF_CHANNEL_ARN,
     CONF_SHARING,
@@ -373,6 +374,7 @@ async def test_each_entity_belongs_to_the_cameras_device(
             "bitrate",
             "connected",
             "connection",
+            "encoding_load",
             "live_view",
             "self_test",
             "session",
@@ -383,3 +385,22 @@ async def test_each_entity_belongs_to_the_cameras_device(
     }
     assert {entity.config_subentry_id for entity in entities} == {subentry.subentry_id}
     assert len({entity.device_id for entity in entities}) == 1
+
+
+async def test_a_sub_stream_for_alexa_comes_and_goes_with_its_name(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    subentry: ConfigSubentry,
+    masters: Masters,
+    entity_registry: er.EntityRegistry,
+) -> None:
+    assert masters.peers[-1].small_source is None
+    stream = add_camera(hass, entity_registry, "front_door_sub", "Front door sub")
+
+    for data in (subentry.data | {CONF_ALEXA_STREAM: stream.id}, subentry.data):
+        hass.config_entries.async_update_subentry(entry, subentry, data=data)
+        await hass.async_block_till_done()
+        source = masters.peers[-1].small_source
+        named = source.entity_id if source is not None else None
+        assert named == (stream.entity_id if CONF_ALEXA_STREAM in data else None)
+        masters.peers[-2].mock.shutdown.assert_awaited_once()

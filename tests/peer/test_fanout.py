@@ -13,6 +13,7 @@ from custom_components.kinesis_webrtc.peer.packets import Layout
 from custom_components.kinesis_webrtc.peer.ring import Frame
 
 LAYOUT = Layout(99, b"", None, 16)
+FRAME = Frame(7, AccessUnit(b"\x00\x00\x01\x65abc", 0, is_key=True))
 
 
 class Stream:
@@ -20,6 +21,7 @@ class Stream:
 
     def __init__(self, work: Callable[[float], float] = lambda _: NEVER) -> None:
         self.work = work
+        self.frame = FRAME
         self.steps = 0
         self.threads: set[str] = set()
         self.stepped = threading.Semaphore(0)
@@ -32,8 +34,7 @@ class Stream:
     def step(self, now: float, scratch: object, assemble: Callable) -> float:
         self.steps += 1
         self.threads.add(threading.current_thread().name)
-        frame = Frame(7, AccessUnit(b"\x00\x00\x01\x65abc", 0, is_key=True))
-        self.assemblies.append(assemble(frame, LAYOUT))
+        self.assemblies.append(assemble(self.frame, LAYOUT))
         try:
             return self.work(now)
         finally:
@@ -108,6 +109,16 @@ def test_packets_are_laid_out_once_for_all(fanout: Fanout) -> None:
     for stream in streams:
         assert stream.stepped.acquire(timeout=5)
     assert len({id(each) for stream in streams for each in stream.assemblies}) == 1
+
+
+def test_pictures_of_two_rings_are_not_mixed_up(fanout: Fanout) -> None:
+    first, second = Stream(), Stream()
+    second.frame = Frame(7, AccessUnit(b"\x00\x00\x01\x65def", 0, is_key=True))
+    for stream in (first, second):
+        fanout.add(stream)
+        assert stream.stepped.acquire(timeout=5)
+    assert b"abc" in first.assemblies[0].batches[0].data
+    assert b"def" in second.assemblies[0].batches[0].data
 
 
 def test_viewer_that_fails_is_left_out(

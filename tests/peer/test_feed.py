@@ -96,7 +96,7 @@ async def test_joining_viewer_gets_the_group_in_flight(
     feed = make_feed()
     first = feed.subscribe(ends)
     seen = await take(first, 12)
-    group = feed.group_of_pictures
+    group = feed.ring.group()
     second = feed.subscribe(ends)
     joined = await take(second, len(group) + 3)
     assert joined[: len(group)] == group
@@ -119,7 +119,7 @@ async def test_camera_is_closed_after_the_last_viewer_and_not_before(
     second.close()
     assert feed.is_open
     await closed(feed)
-    assert not feed.group_of_pictures
+    assert not feed.ring.group()
     assert not ends.seen
 
 
@@ -288,7 +288,7 @@ async def test_closing_waits_for_the_camera(
 async def pictures(feed: CameraFeed, count: int = 1) -> None:
     """Wait until the feed has so many pictures of the group in flight."""
     async with asyncio.timeout(10):
-        while len(feed.group_of_pictures) < count:  # noqa: ASYNC110
+        while len(feed.ring.group()) < count:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
@@ -298,7 +298,7 @@ async def test_held_camera_is_open_for_nobody_and_shows_at_once(
     feed = make_feed()
     release = feed.hold()
     await pictures(feed, 3)
-    group = feed.group_of_pictures
+    group = feed.ring.group()
     viewer = feed.subscribe(ends)
     assert (await take(viewer, 3)) == group[:3]
     viewer.close()

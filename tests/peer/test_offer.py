@@ -30,6 +30,7 @@ def refusal(text: str) -> RefusalReason:
 def test_good_offers_are_understood(good_offer: str) -> None:
     offer = normalise(good_offer)
     assert not offer.trickle
+    assert offer.is_echo
     assert offer.has_audio is ("m=audio" in good_offer)
     assert offer.video.codec.payload_type == 99
     assert [(c.port, c.kind) for c in offer.candidates] == [(60128, "host")]
@@ -129,6 +130,21 @@ def test_browser_offer_is_trickle_and_its_other_media_are_rejected() -> None:
 
 def test_browser_without_options_line_is_trickle() -> None:
     assert normalise(CHROMIUM.replace("a=ice-options:trickle\n", "")).trickle
+
+
+def test_who_offers_more_than_h264_is_no_echo() -> None:
+    more = ECHO.replace("SAVPF 99", "SAVPF 99 98").replace(
+        "a=rtpmap:99 H264/90000\n", "a=rtpmap:99 H264/90000\na=rtpmap:98 VP8/90000\n"
+    )
+    offer = normalise(more)
+    assert not offer.trickle
+    assert not offer.is_echo
+    assert not normalise(CHROMIUM).is_echo
+    only = ECHO.replace("SAVPF 99", "SAVPF 99 98").replace(
+        "a=rtpmap:99 H264/90000\n",
+        "a=rtpmap:99 H264/90000\na=rtpmap:98 rtx/90000\na=fmtp:98 apt=99\n",
+    )
+    assert normalise(only).is_echo
 
 
 def test_payload_types_that_aiortc_would_overwrite_are_renamed() -> None:

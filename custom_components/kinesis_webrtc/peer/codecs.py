@@ -83,6 +83,13 @@ def choose_video(section: Section, profile: str | None) -> Codec | None:
     )
 
 
+def has_only_h264(section: Section) -> bool:
+    """Tell whether a video section offers no other codec."""
+    maps = _rtpmaps(section)
+    names = {maps.get(number, ("", ""))[0] for number in section.formats}
+    return names <= {"h264", "rtx"}
+
+
 def choose_audio(section: Section) -> Codec | None:
     """Return the format in which audio is sent: Opus, else G.711.
 

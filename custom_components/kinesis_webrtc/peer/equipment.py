@@ -23,9 +23,14 @@ class Equipment:
 
     certificate: RTCCertificate
     feed: CameraFeed
+    small_feed: CameraFeed
+    """For viewers that take no larger pictures than an Echo."""
+
     is_direct: bool
     """Whether pictures go past aiortc's own senders."""
+
     live_only: bool
+    """Whether nothing else than the live stream is to be seen."""
 
     resolver: Resolver
     tls: ssl.SSLContext | None

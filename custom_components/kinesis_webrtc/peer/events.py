@@ -68,6 +68,11 @@ class KeyFrameSent:
     """
 
     viewer_id: str
+    is_small: bool = False
+    """Whether it is one that takes no larger pictures than an Echo."""
+
+    shrunk_from: tuple[int, int] | None = None
+    """The width and height of what is being made smaller for such viewers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

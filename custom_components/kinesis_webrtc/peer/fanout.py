@@ -27,7 +27,7 @@ class Fanout:
         self._thread: threading.Thread | None = None
         self._is_running = False
         self._is_fresh = False
-        self._assemblies: dict[tuple[int, Layout], Assembly] = {}
+        self._assemblies: dict[tuple[Frame, Layout], Assembly] = {}
 
     @property
     def streams(self) -> int:
@@ -95,7 +95,7 @@ class Fanout:
                     stream.fail()
 
     def _assemble(self, frame: Frame, layout: Layout) -> Assembly:
-        key = frame.number, layout
+        key = frame, layout
         assembly = self._assemblies.get(key)
         if assembly is None:
             if len(self._assemblies) >= _ASSEMBLIES:

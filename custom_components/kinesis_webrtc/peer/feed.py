@@ -8,12 +8,12 @@ at once.
 import asyncio
 from collections.abc import Callable
 import contextlib
-import functools
 import logging
 import time
 
 from aiortc.rtcrtpsender import RTCRtpSender
 
+from .cpu import CpuMeter
 from .events import EndReason
 from .fanout import Fanout
 from .h264 import AccessUnit
@@ -25,9 +25,11 @@ from .reader import Outcome, StreamFormat
 from .readers import make_reader, run_in_thread
 from .ring import Ring
 from .rtp_stream import RtpStream
+from .small import SmallPictures
 from .sound_fanout import SoundFanout
 from .sound_stream import SoundStream
-from .source import MediaSource, Source, SourceError, Stills
+from .source import MediaSource, SourceError, Stills
+from .sources import Sources
 from .stand_in import StandIn
 from .subscription import EndCallback, Subscription
 from .timeline import Timeline
@@ -41,9 +43,20 @@ _UNWATCHED = "nobody watches"
 class CameraFeed:
     """One camera's stream and those who watch it."""
 
-    def __init__(self, *, source: MediaSource, limits: Limits) -> None:
-        """Prepare; nothing is opened before the first subscription or hold."""
-        self._source = source
+    def __init__(
+        self,
+        *,
+        source: MediaSource,
+        limits: Limits,
+        fallback: MediaSource | None = None,
+        fanout: Fanout | None = None,
+    ) -> None:
+        """Prepare; nothing is opened before the first subscription or hold.
+
+        `fallback` is opened in turns with the source where that gives nothing;
+        `fanout` is that of another feed of the same camera.
+        """
+        self._sources = Sources(source, fallback)
         self._limits = limits
         self._subscriptions: set[Subscription] = set()
         self._listeners: set[Subscription] = set()
@@ -57,15 +70,18 @@ class CameraFeed:
         self._delivered_at: float | None = None
         self._closed = False
         self._ask_source: Callable[[], None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.ring = Ring(limits.cached_bytes)
-        self.fanout = Fanout()
+        self.fanout = fanout or Fanout()
         self._stand_in = StandIn(
             ring=self.ring,
             timeline=self._timeline,
             limits=limits,
-            on_shown=self._wake,
+            on_shown=self._announce,
         )
         self.sound = SoundFanout(self.ring.clock, self.fanout.wake)
+        self.small = SmallPictures(self.ring, limits=limits, on_picture=self._announce)
+        self.cpu = CpuMeter()
         self.format: StreamFormat | None = None
         self.opened = 0
 
@@ -75,9 +91,14 @@ class CameraFeed:
         return self.format.profile if self.format is not None else None
 
     @property
-    def group_of_pictures(self) -> list[AccessUnit]:
-        """The pictures since the last key picture, that one first."""
-        return self.ring.group()
+    def cpu_percent(self) -> float:
+        """What encoding takes now, in percent of one core; 0 where nothing is encoded."""
+        return self.cpu.percent + self.small.cpu_percent
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether the source itself gave nothing when it was last tried."""
+        return self._sources.is_fallback
 
     @property
     def is_open(self) -> bool:
@@ -117,6 +138,7 @@ class CameraFeed:
         )
         is_first = not self._subscriptions
         self._subscriptions.add(subscription)
+        self._loop = asyncio.get_running_loop()
         if is_first:
             self._wish(to_watch=True)
         self._show_stand_in()
@@ -127,6 +149,7 @@ class CameraFeed:
         self._subscriptions.discard(subscription)
         self._listeners.discard(subscription)
         self._veterans.discard(subscription)
+        self.small.remove(subscription)
         self._linger()
 
     def send(
@@ -135,13 +158,13 @@ class CameraFeed:
         media: Media,
         *,
         live_only: bool = False,
+        is_small: bool = False,
         on_key_frame: Callable[[], None],
         on_failure: Callable[[], None],
     ) -> MediaStream:
         """Send to a viewer in the place of a sender, once there is a connection.
 
-        The callbacks are called in the event loop: `on_key_frame` once a key picture
-        has been sent, `on_failure` when there will be no more.
+        What it gets, and when it is called back, is as `RtpStream` says.
         """
         if media.kind != "video":
             return SoundStream(
@@ -155,6 +178,8 @@ class CameraFeed:
             sender=sender,
             media=media,
             ring=self.ring,
+            small=self.small,
+            is_small=is_small,
             fanout=self.fanout,
             limits=self._limits,
             live_only=live_only,
@@ -184,6 +209,8 @@ class CameraFeed:
         if task is not None:
             await asyncio.wait({task})
         self.fanout.close()
+        # It may be in the middle of a picture.
+        await asyncio.to_thread(self.small.close)
 
     @property
     def _is_wanted(self) -> bool:
@@ -199,8 +226,9 @@ class CameraFeed:
     def _linger(self) -> None:
         if self._is_wanted or self._task is None or self._lingering is not None:
             return
-        loop = asyncio.get_running_loop()
-        self._lingering = loop.call_later(self._limits.linger, self._stop)
+        self._lingering = asyncio.get_running_loop().call_later(
+            self._limits.linger, self._stop
+        )
 
     def _ensure(self) -> None:
         if self._task is None and not self._closed:
@@ -215,6 +243,7 @@ class CameraFeed:
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._task = None
         self.ring.clear()
+        self.small.forget()
         if not task.cancelled() and (error := task.exception()) is not None:
             _LOGGER.error("Feed stopped unexpectedly: %s", type(error).__name__)
             self._end_all(EndReason.SOURCE_FAILED, UNEXPECTED)
@@ -223,12 +252,16 @@ class CameraFeed:
 
     async def _run(self) -> None:
         self._patience.begin()
+        self._sources.begin()
         while True:
             outcome = await self._attempt()
             self.ring.forget()
+            self.small.forget()
             if self._delivered_at is not None:
                 self._veterans |= self._subscriptions
                 self._patience.delivered(self._delivered_at)
+            elif self._is_wanted and self._sources.failed():
+                continue
             _LOGGER.debug("Stream ended (%s)", outcome.detail or "end of stream")
             if (end := self._patience.end_for(outcome)) is not None:
                 self._end_all(*end)
@@ -254,7 +287,7 @@ class CameraFeed:
         self._delivered_at = None
         try:
             async with asyncio.timeout(self._limits.open_timeout):
-                stream = await self._source.resolve()
+                stream = await self._sources.current.resolve()
         except SourceError as err:
             return Outcome(detail=err.reason)
         except TimeoutError:
@@ -267,17 +300,14 @@ class CameraFeed:
             return Outcome(detail=_UNWATCHED)
         self._stand_in.begin(stream, self.format)
         self._show_stand_in()
-        return await self._read(stream)
-
-    async def _read(self, stream: Source) -> Outcome:
-        loop = asyncio.get_running_loop()
         reader = make_reader(
             stream,
             timeline=self._timeline,
-            on_format=functools.partial(self._learn, loop),
-            on_unit=functools.partial(self._deliver, loop),
+            on_format=self._learn,
+            on_unit=self._deliver,
             limits=self._limits,
             sound=self.sound,
+            cpu=self.cpu,
         )
         if isinstance(reader, WebRtcReader):
             self._ask_source = reader.request_key_frame
@@ -287,24 +317,25 @@ class CameraFeed:
         finally:
             self._ask_source = None
 
-    def _learn(self, loop: asyncio.AbstractEventLoop, known: StreamFormat) -> None:
-        """Take what is known of the pictures, in the reader's thread."""
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(setattr, self, "format", known)
+    def _learn(self, stream_format: StreamFormat) -> None:
+        """Take what the next picture begins, in the reader's thread."""
+        self.small.learn(stream_format)
+        self.format = stream_format
 
-    def _deliver(self, loop: asyncio.AbstractEventLoop, unit: AccessUnit) -> None:
+    def _deliver(self, unit: AccessUnit) -> None:
         """Take a picture, in the reader's thread."""
         self._delivered_at = time.monotonic()
         self._stand_in.keep(unit)
         self.ring.push(unit)
-        self.fanout.wake()
-        if self._listeners:
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._wake_listeners)
+        self._announce()
 
-    def _wake(self) -> None:
+    def _announce(self) -> None:
+        """Tell that there is a picture in a ring; for any thread."""
+        self.small.wake()
         self.fanout.wake()
-        self._wake_listeners()
+        if self._listeners and self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._wake_listeners)
 
     def _wake_listeners(self) -> None:
         for subscription in tuple(self._listeners):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+import functools
 import logging
 import ssl
 import time
@@ -16,7 +17,7 @@ from .events import EndReason, SessionEvent
 from .feed import CameraFeed
 from .gathering import reaches_loopback
 from .limits import Limits
-from .offer import OfferRefused, RefusalReason, normalise
+from .offer import Offer, OfferRefused, RefusalReason, normalise
 from .servers import IceServer, Resolver, read_servers
 from .session import PeerSession
 from .source import MediaSource
@@ -38,6 +39,7 @@ class MasterPeer:
         self,
         *,
         source: MediaSource,
+        small_source: MediaSource | None = None,
         viewer_limit: int = 10,
         on_event: Callable[[SessionEvent], None],
         live_only: Callable[[str], bool] = lambda _: False,
@@ -46,6 +48,9 @@ class MasterPeer:
     ) -> None:
         """Prepare; `on_event` is called in the event loop and must not block.
 
+        `small_source` is the same camera once more, with smaller pictures: for viewers
+        that take no larger ones than an Echo. Where it gives nothing they get the
+        source's, made smaller if need be.
         Candidates are told of only after `answer` has returned. `live_only` tells of a
         viewer's id whether it is to see nothing else than the live stream, also while the
         camera opens. Without a `talk_sink` nothing is taken of what viewers send.
@@ -56,6 +61,14 @@ class MasterPeer:
         self._on_event = on_event
         self._live_only = live_only
         self._feed = CameraFeed(source=source, limits=self._limits)
+        self._small_feed = self._feed
+        if small_source is not None:
+            self._small_feed = CameraFeed(
+                source=small_source,
+                fallback=source,
+                limits=self._limits,
+                fanout=self._feed.fanout,
+            )
         self._resolver = Resolver()
         self._tls: ssl.SSLContext | None = None
         self._is_direct: bool | None = None
@@ -81,9 +94,20 @@ class MasterPeer:
         """The camera's media, for statistics."""
         return self._feed
 
+    @property
+    def small_feed(self) -> CameraFeed:
+        """The media of an Echo's viewers, which is the camera's own or another one."""
+        return self._small_feed
+
     def hold(self) -> Callable[[], None]:
         """Keep the camera open without a viewer, until what is returned is called."""
-        return self._feed.hold()
+        releases = [feed.hold() for feed in self._feeds]
+
+        def release() -> None:
+            for each in releases:
+                each()
+
+        return release
 
     async def prepare(self) -> None:
         """Do once what is slow. Raises IncompatibleLibraryError."""
@@ -109,12 +133,7 @@ class MasterPeer:
         if self._shut_down:
             raise OfferRefused(RefusalReason.SHUTTING_DOWN)
         try:
-            offer = normalise(
-                offer_sdp,
-                profile=self._feed.profile,
-                loopback=reaches_loopback(),
-                may_talk=self._talk_back is not None,
-            )
+            offer = self._read(offer_sdp)
         except OfferRefused:
             raise
         except Exception as err:  # noqa: BLE001
@@ -197,8 +216,29 @@ class MasterPeer:
             await asyncio.wait(self._cleanups)
         await self.set_talk_sink(None)
         await self._resolver.close()
-        await self._feed.close()
+        for feed in self._feeds:
+            await feed.close()
         self._early.clear()
+
+    @property
+    def _feeds(self) -> list[CameraFeed]:
+        if self._small_feed is self._feed:
+            return [self._feed]
+        return [self._feed, self._small_feed]
+
+    def _read(self, offer_sdp: str) -> Offer:
+        """Return an offer, under the profile of the pictures that it is to get."""
+        read = functools.partial(
+            normalise,
+            offer_sdp,
+            loopback=reaches_loopback(),
+            may_talk=self._talk_back is not None,
+        )
+        offer = read(profile=self._feed.profile)
+        profile = self._small_feed.small.profile
+        if offer.is_echo and profile != self._feed.profile:
+            offer = read(profile=profile)
+        return offer
 
     def _may_send_directly(self) -> bool:
         if self._is_direct is None:
@@ -218,6 +258,7 @@ class MasterPeer:
             # has to begin anew with DTLS. It takes a fraction of a millisecond.
             certificate=RTCCertificate.generateCertificate(),
             feed=self._feed,
+            small_feed=self._small_feed,
             is_direct=self._may_send_directly(),
             live_only=self._live_only(viewer_id),
             resolver=self._resolver,

@@ -8,7 +8,7 @@ sees an offer: it sees a text written here, out of what was understood.
 from dataclasses import dataclass, field
 
 from .candidates import RemoteCandidate, parse_candidate
-from .codecs import AIORTC_PAYLOAD_TYPES, Codec
+from .codecs import AIORTC_PAYLOAD_TYPES, Codec, has_only_h264
 from .media import Media, find_audio, find_video, read_video
 from .refusal import OfferRefused, RefusalReason
 from .sdp import Attributes, Description, parse
@@ -37,6 +37,10 @@ class Offer:
 
     trickle: bool
     """Whether candidates may follow the answer (RFC 8838)."""
+
+    is_echo: bool
+    """Whether it has the shape of an Echo's, which takes small pictures alone: complete,
+    and with H.264 only. Browsers and SDKs that do not trickle offer other codecs too."""
 
     has_end_of_candidates: bool
     video: Media
@@ -87,6 +91,7 @@ def normalise(
     return Offer(
         sdp=_write(_in_order(video, audio), transport, payload_types),
         trickle=trickle,
+        is_echo=not trickle and has_only_h264(section),
         has_end_of_candidates=any(
             part.has("end-of-candidates") for part in _parts(description)
         ),

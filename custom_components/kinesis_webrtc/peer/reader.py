@@ -17,6 +17,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from .assembly import Assembler, Picture
+from .cpu import CpuMeter
 from .h264 import AccessUnit, ParameterSets, has_b_slice
 from .sound import SoundCoder, SoundSink
 from .source import StreamUrl
@@ -76,16 +77,19 @@ class StreamReader:
         open_timeout: float,
         read_timeout: float,
         sound: SoundSink | None = None,
+        cpu: CpuMeter | None = None,
     ) -> None:
         """Prepare; the callbacks are called in the thread that runs `run`.
 
         `sound` gets the camera's sound in the codecs that it asks for, in that thread.
+        `cpu` is told what transcoding takes.
         """
         self._stream = stream
         self._timeline = timeline
         self._on_format = on_format
         self._on_unit = on_unit
         self._sound = sound
+        self._cpu = cpu or CpuMeter()
         self._timeouts = open_timeout, read_timeout
         self._stopped = threading.Event()
         self._format: StreamFormat | None = None
@@ -208,9 +212,19 @@ class StreamReader:
     def _transcode_once(
         self, container: InputContainer, stream: VideoStream, codec: str
     ) -> None:
+        self._cpu.begin()
+        try:
+            self._transcode(container, stream, codec)
+        finally:
+            self._cpu.end()
+
+    def _transcode(
+        self, container: InputContainer, stream: VideoStream, codec: str
+    ) -> None:
         transcoder = Transcoder(stream)
         sets = ParameterSets()
         for packet in self._packets(container, stream):
+            self._cpu.lap()
             for picture in transcoder.push(packet):
                 place = self._timeline.place(picture.timestamp)
                 if self._is_paced:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import contextlib
 import threading
 
+from .cpu import CpuMeter
 from .h264 import AccessUnit
 from .limits import Limits
 from .reader import Outcome, StreamFormat, StreamReader
@@ -25,8 +26,12 @@ def make_reader(
     on_unit: Callable[[AccessUnit], None],
     limits: Limits,
     sound: SoundSink,
+    cpu: CpuMeter,
 ) -> Reader:
-    """Return what reads a source; it calls back in the thread that it is run in."""
+    """Return what reads a source; it calls back in the thread that it is run in.
+
+    `cpu` is told what encoding takes, where that is done.
+    """
     if isinstance(source, Stills):
         return StillsReader(
             source,
@@ -34,6 +39,7 @@ def make_reader(
             on_format=on_format,
             on_unit=on_unit,
             read_timeout=limits.read_timeout,
+            cpu=cpu,
         )
     if isinstance(source, WebRtcCamera):
         return WebRtcReader(
@@ -52,6 +58,7 @@ def make_reader(
         open_timeout=limits.open_timeout,
         read_timeout=limits.read_timeout,
         sound=sound,
+        cpu=cpu,
     )
 
 

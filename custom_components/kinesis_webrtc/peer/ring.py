@@ -46,15 +46,20 @@ class Ring:
     else is for any.
     """
 
-    def __init__(self, max_bytes: int) -> None:
-        """Keep at most so many bytes of pictures, but always the latest one."""
+    def __init__(self, max_bytes: int, clock: CaptureClock | None = None) -> None:
+        """Keep at most so many bytes of pictures, but always the latest one.
+
+        `clock` is that of the ring whose pictures come here later: when they were
+        captured has nothing to do with what was done to them since.
+        """
         self._max_bytes = max_bytes
         self._frames: dict[int, Frame] = {}
         self._bytes = 0
         self._previous_key = 0
         self._is_broken = True
         self._lock = threading.Lock()
-        self.clock = CaptureClock()
+        self._is_first = clock is None
+        self.clock = clock or CaptureClock()
         self.key: int | None = None
         """The number of the latest key picture, if all since then is there."""
         self.first = 0
@@ -74,7 +79,8 @@ class Ring:
                 and last.unit.timestamp == unit.timestamp
             )
             self._is_broken = False
-            self.clock.observe(unit.timestamp)
+            if self._is_first:
+                self.clock.observe(unit.timestamp)
             captured = self.clock.time_of(unit.timestamp)
             self._append(unit, captured, begins=unit.is_key and not is_part)
 
@@ -148,19 +154,33 @@ class Cursor:
     key picture, or until the next one.
     """
 
-    def __init__(self, ring: Ring, backlog: int, *, live_only: bool = False) -> None:
+    def __init__(
+        self,
+        ring: Ring,
+        backlog: int,
+        not_before: int = 0,
+        *,
+        live_only: bool = False,
+    ) -> None:
         """Begin at the latest key picture, or at the next one.
 
-        With `live_only` that is one of the stream, and none in its stead.
+        None counts before the picture of the number `not_before`, and with `live_only`
+        none in the stead of the stream's.
         """
         self._ring = ring
         self._live_only = live_only
         self._backlog = backlog
         self._place: int | None = None
-        self._not_before = 0
+        self._floor = self._not_before = not_before
         self._lost_at: int | None = None
         self._limit = backlog
         self.dropped = 0
+
+    def move(self, ring: Ring, not_before: int = 0) -> None:
+        """Begin anew, in another ring."""
+        self._ring = ring
+        self._place = self._lost_at = None
+        self._floor = self._not_before = not_before
 
     def peek(self) -> Frame | None:
         """Return the picture that `take` would."""
@@ -190,9 +210,9 @@ class Cursor:
 
     def rewind(self) -> bool:
         """Go back to the latest key picture, and tell whether there is one."""
-        if self._ring.key is None:
+        if self._ring.key is None or self._ring.key < self._floor:
             return False
-        self._place, self._not_before = None, 0
+        self._place, self._not_before = None, self._floor
         return True
 
     def _start(self) -> Frame | None:

@@ -22,6 +22,7 @@ from .media_stream import (
 )
 from .packets import BURST, Assembly, Batch
 from .ring import Cursor, Frame, Ring
+from .small import SmallPictures
 
 _CLOCK_RATE = 90_000
 # Pictures that have waited, as those that a joining viewer gets first, are sent at this
@@ -48,6 +49,8 @@ class RtpStream(MediaStream):
         sender: RTCRtpSender,
         media: Media,
         ring: Ring,
+        small: SmallPictures,
+        is_small: bool,
         fanout: Dispatcher,
         limits: Limits,
         live_only: bool = False,
@@ -57,9 +60,10 @@ class RtpStream(MediaStream):
     ) -> None:
         """Begin with the group of pictures in flight once there is a connection.
 
-        The callbacks are called in the event loop: `on_key_frame` once a live key picture
-        has been sent, `on_key_frame_wanted` when the viewer asks for one, `on_failure`
-        when there will be no more.
+        `is_small` is for a viewer that takes no larger ones than an Echo. The callbacks
+        are called in the event loop: `on_key_frame` once a live key picture has been
+        sent, `on_key_frame_wanted` when the viewer asks for one, `on_failure` when there
+        will be no more.
         """
         super().__init__(
             sender=sender, media=media, fanout=fanout, on_failure=on_failure
@@ -79,13 +83,36 @@ class RtpStream(MediaStream):
         self._began = 0.0
         self._due = 0.0
         self._last_timestamp = 0
+        self._has_moved = False
         self._rewound: tuple[int, int] | None = None
         self._key_at = float("-inf")
+        self._small = small
+        if is_small:
+            small.add(self)
 
     @property
     def dropped(self) -> int:
         """How many pictures this viewer was too slow for."""
         return self._cursor.dropped
+
+    @override
+    def stop(self) -> None:
+        """Send no more; nothing is encoded for this viewer any more."""
+        super().stop()
+        self._small.remove(self)
+
+    def switch(self, ring: Ring, not_before: int = 0) -> None:
+        """Go on with another ring, from its picture of this number on.
+
+        The picture in flight is still sent. For any thread.
+        """
+        with self._lock:
+            self._ring = ring
+            self._cursor.move(ring, not_before)
+            # What was lost of the pictures before is none that the next ones need.
+            self._history = History()
+            self._has_moved = True
+        self._fanout.wake()
 
     @override
     def request_key_frame(self) -> None:
@@ -183,6 +210,10 @@ class RtpStream(MediaStream):
         self._batch = self._done = 0
         self._began = now
         timestamp = frame.unit.timestamp
+        if self._has_moved:
+            self._has_moved, self._rewound = False, None
+            if timestamp <= self._last_timestamp:
+                self._rewound = self._last_timestamp + _KEY_FRAME_STEP, timestamp
         if self._rewound is not None:
             start, key = self._rewound
             shifted = start + (timestamp - key) // _CATCH_UP

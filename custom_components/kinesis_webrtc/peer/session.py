@@ -71,7 +71,8 @@ class PeerSession:
         self._remote_candidates = 0
         self._held: list[SessionEvent] | None = []
         self._end_reason: EndReason | None = None
-        self._subscription = equipment.feed.subscribe(
+        self._feed = equipment.small_feed if offer.is_echo else equipment.feed
+        self._subscription = self._feed.subscribe(
             self.end, live_only=equipment.live_only
         )
 
@@ -225,15 +226,18 @@ class PeerSession:
             )
             self._start(self.microphone.run())
         if self._equipment.is_direct:
-            stream = self._equipment.feed.send(
+            stream = self._feed.send(
                 transceiver.sender,
                 media,
                 live_only=self._equipment.live_only,
+                is_small=self.offer.is_echo,
                 on_key_frame=self._key_frame_sent,
                 on_failure=functools.partial(self.end, EndReason.CONNECTION_FAILED),
             )
             self._streams.append(stream)
         elif media.kind == "video":
+            if self.offer.is_echo:
+                self._feed.small.add(self._subscription)
             transceiver.sender.replaceTrack(
                 VideoTrack(self._subscription, self._key_frame_sent)
             )
@@ -288,7 +292,13 @@ class PeerSession:
         if self.has_ended:
             return
         self._key_frame_ms = self._elapsed()
-        self._emit(KeyFrameSent(viewer_id=self.viewer_id))
+        self._emit(
+            KeyFrameSent(
+                viewer_id=self.viewer_id,
+                is_small=self.offer.is_echo,
+                shrunk_from=self._feed.small.shrunk_from,
+            )
+        )
 
     def _candidate_gathered(self, candidate: LocalCandidate) -> None:
         if not self.offer.trickle or self.has_ended:

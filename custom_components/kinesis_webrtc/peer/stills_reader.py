@@ -12,6 +12,7 @@ from typing import Any, Final
 import av
 import av.error
 
+from .cpu import CpuMeter
 from .h264 import AccessUnit, ParameterSets
 from .reader import Outcome, StreamFormat
 from .source import Stills
@@ -41,16 +42,19 @@ class StillsReader:
         on_format: Callable[[StreamFormat], None],
         on_unit: Callable[[AccessUnit], None],
         read_timeout: float,
+        cpu: CpuMeter | None = None,
     ) -> None:
         """Prepare, in the event loop; the callbacks are called by `run`.
 
-        `read_timeout` (seconds) is how long a camera may give no picture.
+        `read_timeout` (seconds) is how long a camera may give no picture; `cpu` is told
+        what that takes.
         """
         self._stills = stills
         self._timeline = timeline
         self._on_format = on_format
         self._on_unit = on_unit
         self._read_timeout = read_timeout
+        self._cpu = cpu or CpuMeter()
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -71,6 +75,13 @@ class StillsReader:
     def run(self) -> Outcome:
         """Fetch until the camera fails, or is not wanted any more."""
         yield_to_others()
+        self._cpu.begin()
+        try:
+            return self._run()
+        finally:
+            self._cpu.end()
+
+    def _run(self) -> Outcome:
         self._timeline.restart()
         fetched_at = time.monotonic()
         while not self._stopped.is_set():
@@ -85,6 +96,7 @@ class StillsReader:
                     return Outcome(detail=type(err).__name__)
             else:
                 fetched_at = time.monotonic()
+            self._cpu.lap()
             spent = time.monotonic() - began
             self._stopped.wait(max(0.0, self._stills.interval - spent))
         return Outcome()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+import threading
 from typing import Protocol
 
 from .events import EndReason
@@ -42,13 +43,16 @@ class Subscription:
         self._feed = feed
         self._on_end = on_end
         self._cursor = Cursor(feed.ring, backlog, live_only=live_only)
+        self._lock = threading.Lock()
+        self._has_begun = False
         self._closed = False
         self._waiter: asyncio.Future[None] | None = None
 
     @property
     def waiting(self) -> AccessUnit | None:
         """The picture that `next` would return at once, if there is one."""
-        frame = self._cursor.peek()
+        with self._lock:
+            frame = self._cursor.peek()
         return frame.unit if frame is not None else None
 
     @property
@@ -65,13 +69,26 @@ class Subscription:
         while True:
             if self._closed:
                 raise SubscriptionEndedError
-            if (frame := self._cursor.take()) is not None:
+            with self._lock:
+                frame = self._cursor.take()
+            if frame is not None:
+                self._has_begun = True
                 return frame.unit
             self._waiter = asyncio.get_running_loop().create_future()
             try:
                 await self._waiter
             finally:
                 self._waiter = None
+
+    def switch(self, ring: Ring, not_before: int = 0) -> None:
+        """Go on with another ring, from its picture of this number on.
+
+        For any thread.
+        """
+        # What is there already would take time back for a viewer that has seen some.
+        begin = max(not_before, ring.end) if self._has_begun else not_before
+        with self._lock:
+            self._cursor.move(ring, begin)
 
     def wake(self) -> None:
         """Look for pictures again."""

@@ -67,8 +67,13 @@ class Encoder:
             return 0, 0
         return self._context.width, self._context.height
 
-    def encode(self, frame: av.VideoFrame, timestamp: int) -> Iterator[EncodedPicture]:
-        """Yield the picture; `timestamp` is in 1/90000 s and has to grow."""
+    def encode(
+        self, frame: av.VideoFrame, timestamp: int, *, is_key: bool = False
+    ) -> Iterator[EncodedPicture]:
+        """Yield the picture; `timestamp` is in 1/90000 s and has to grow.
+
+        `is_key` has it be a key picture whether or not it is time for one.
+        """
         if self._context is None or (frame.width, frame.height) != self._source_size:
             self._source_size = frame.width, frame.height
             size = self._fixed_size or _fit(frame.width, frame.height)
@@ -76,7 +81,8 @@ class Encoder:
         picture = frame.reformat(
             *self.size, format="yuv420p", dst_color_range="MPEG", interpolation="AREA"
         )
-        picture.pict_type = av.video.frame.PictureType.NONE
+        kinds = av.video.frame.PictureType
+        picture.pict_type = kinds.I if is_key else kinds.NONE
         picture.pts = timestamp
         picture.time_base = Fraction(1, CLOCK_RATE)
         for packet in self._context.encode(picture):
@@ -115,8 +121,7 @@ class Transcoder:
         self._decoder.flags |= av.codec.context.Flags.low_delay
         rate = float(stream.average_rate or stream.guessed_rate or _MAX_RATE)
         self._encoder = Encoder(rate=min(rate, _MAX_RATE))
-        self._lag = Lag()
-        self._last: int | None = None
+        self._selection = Selection()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -135,25 +140,37 @@ class Transcoder:
             return
         for frame in frames:
             timestamp = self._timestamp(frame)
-            if self._is_wanted(timestamp):
-                self._last = timestamp
+            if self._selection.takes(timestamp):
                 yield from self._encoder.encode(frame, timestamp)
 
     def _timestamp(self, frame: av.VideoFrame) -> int:
         base = frame.time_base or self._stream.time_base
         if frame.pts is None or base is None:
-            step = CLOCK_RATE // _MAX_RATE
-            return self._last + step if self._last is not None else 0
+            last = self._selection.last
+            return last + CLOCK_RATE // _MAX_RATE if last is not None else 0
         return frame.pts * base.numerator * CLOCK_RATE // base.denominator
 
-    def _is_wanted(self, timestamp: int) -> bool:
+
+class Selection:
+    """Chooses the pictures that are encoded: no more than thirty a second, none late."""
+
+    def __init__(self) -> None:
+        """Take the first picture for punctual."""
+        self._lag = Lag()
+        self.last: int | None = None
+        """The timestamp of the latest picture that was taken, in 1/90000 s."""
+
+    def takes(self, timestamp: int) -> bool:
+        """Tell whether the next picture is to be encoded."""
         if self._lag.is_too_late(timestamp / CLOCK_RATE):
             return False
-        if self._last is None:
-            return True
-        step = timestamp - self._last
-        # A clock that went back is a new one; a little less than a step is jitter.
-        return step < 0 or step * _MAX_RATE >= CLOCK_RATE * 0.9
+        if self.last is not None:
+            step = timestamp - self.last
+            # A clock that went back is a new one; a little less than a step is jitter.
+            if 0 <= step * _MAX_RATE < CLOCK_RATE * 0.9:
+                return False
+        self.last = timestamp
+        return True
 
 
 class Lag:
@@ -189,6 +206,12 @@ def yield_to_others() -> None:
         os.setpriority(os.PRIO_PROCESS, thread, current + _NICENESS)
     except OSError:
         return
+
+
+def fits(width: int, height: int) -> bool:
+    """Tell whether every viewer takes pictures of this size as they are."""
+    longer, shorter = max(width, height), min(width, height)
+    return longer <= _MAX_WIDTH and shorter <= _MAX_HEIGHT
 
 
 def _fit(width: int, height: int) -> tuple[int, int]:

@@ -5,7 +5,14 @@ import json
 from pathlib import Path
 from typing import Literal, override
 
-from .clip import FRAME_RATE, FRAMES, KEY_FRAME_INTERVAL, Codec, make_clip
+from .clip import (
+    FRAME_RATE,
+    FRAMES,
+    KEY_FRAME_INTERVAL,
+    SIZE,
+    Codec,
+    make_clip,
+)
 from .home_assistant import REPOSITORY
 from .process import Process
 
@@ -20,7 +27,7 @@ type Sound = Literal["aac", "opus", "pcmu", "pcma"]
 
 
 class RtspCamera(Process):
-    """A camera, 1080p if H.264, whose frames say who and which they are.
+    """A camera whose frames say who and which they are.
 
     With sound it beeps as rtsp_server.py says. It can be started again where it was if
     it was given a port. Its stream takes `opens_in` seconds to open.
@@ -32,6 +39,7 @@ class RtspCamera(Process):
         number: int = 1,
         host: str = "127.0.0.1",
         codec: Codec = "h264",
+        size: tuple[int, int] = SIZE,
         sound: Sound | None = None,
         port: int = 0,
         opens_in: float = 0.0,
@@ -39,6 +47,7 @@ class RtspCamera(Process):
     ) -> None:
         self.number = number
         self._codec: Codec = codec
+        self._size = size
         self._sound = sound
         self._port = port
         self._opens_in = opens_in
@@ -55,6 +64,7 @@ class RtspCamera(Process):
             camera=self.number,
             codec=self._codec,
             key_frame_interval=self._key_frame_interval,
+            size=self._size,
         )
         server = Path(__file__).with_name("rtsp_server.py")
         self.command = [

@@ -12,6 +12,8 @@ from .pattern import Picture, Reading, draw
 FRAME_RATE = 25
 KEY_FRAME_INTERVAL = 50
 FRAMES = 200
+# The largest that an Echo takes, which is so passed through to it.
+SIZE = (1280, 720)
 
 # Part of the file's name: to be raised when the pictures or the encoding change.
 _VERSION = 1
@@ -43,24 +45,28 @@ def make_clip(
     camera: int = 1,
     codec: Codec = "h264",
     key_frame_interval: int = KEY_FRAME_INTERVAL,
+    size: tuple[int, int] = SIZE,
 ) -> Path:
-    """Return a file of Annex B, 25 frames a second: 1080p, H.265 half as large."""
+    """Return a file of Annex B, 25 frames a second."""
     kind = "" if key_frame_interval == KEY_FRAME_INTERVAL else f"-{key_frame_interval}"
-    path = folder / f"camera-{camera}-{_VERSION}{kind}.{codec}"
+    width, height = size
+    path = folder / f"camera-{camera}-{width}x{height}-{_VERSION}{kind}.{codec}"
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     with part.open("wb") as file:
-        for unit in _encode(camera, codec, key_frame_interval):
+        for unit in _encode(camera, codec, key_frame_interval, size):
             file.write(unit)
     part.rename(path)
     return path
 
 
-def _encode(camera: int, codec: Codec, interval: int) -> Iterator[bytes]:
+def _encode(
+    camera: int, codec: Codec, interval: int, size: tuple[int, int]
+) -> Iterator[bytes]:
     encoder = av.CodecContext.create("libx264" if codec == "h264" else "libx265", "w")
-    encoder.width, encoder.height = (1920, 1080) if codec == "h264" else (960, 540)
+    encoder.width, encoder.height = size
     encoder.pix_fmt = "yuv420p"
     encoder.framerate = Fraction(FRAME_RATE)
     encoder.time_base = Fraction(1, FRAME_RATE)

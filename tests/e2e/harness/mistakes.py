@@ -103,9 +103,9 @@ async def refuse_channels(aws: Emulator, refusals: Refusals, *, in_use: str) -> 
 
 
 async def refuse_fields_for_alexa(
-    client: HomeAssistantClient, refusals: Refusals, *, taken: str
+    client: HomeAssistantClient, refusals: Refusals, *, camera: str, taken: str
 ) -> None:
-    """Give a camera what cannot be spoken, and sensors that are not there."""
+    """Give a camera what cannot be spoken, sensors that are not there, and itself."""
     dialog = refusals.dialog
     for name, key in (
         ("  ", "alexa_name_missing"),
@@ -129,16 +129,18 @@ async def refuse_fields_for_alexa(
             "attributes": {"device_class": "motion", "friendly_name": "Porch"},
         },
     )
-    await dialog.choose_last("Porch", before=1)
+    await dialog.choose_last("Porch", before=2)
     await client.delete(sensor)
     await refusals.submit("sensor_not_found")
     # And a loudspeaker, likewise.
     speaker = "/api/states/media_player.porch"
     attributes = {"supported_features": 512, "friendly_name": "Loudspeaker"}
     await client.post(speaker, {"state": "idle", "attributes": attributes})
-    await dialog.choose_last("Loudspeaker")
+    await dialog.choose_last("Loudspeaker", before=1)
     await client.delete(speaker)
     await refusals.submit("speaker_not_found")
+    await dialog.choose_last(camera)
+    await refusals.submit("alexa_stream_same")
 
 
 async def refuse_unloaded(

@@ -3,15 +3,21 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from .clip import FRAMES
+from .clip import FRAMES, SIZE
 from .echo import Frames
 
 
-def assert_pictures(frames: Frames, *, camera: int, longest_step: int = 5) -> None:
+def assert_pictures(
+    frames: Frames,
+    *,
+    camera: int,
+    size: tuple[int, int] = SIZE,
+    longest_step: int = 5,
+) -> None:
     """Hold that all frames are the camera's, whole, and follow one another."""
     assert frames.damaged == 0
     assert frames.cameras == [camera]
-    assert (frames.width, frames.height) == (1920, 1080)
+    assert (frames.width, frames.height) == size
     assert_moving(frames.numbers, longest_step=longest_step)
 
 
