@@ -16,6 +16,8 @@ from .process import Process
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 INTEGRATION = "kinesis_webrtc"
+# An integration for cameras that the tests have beside ours.
+STAND_IN = REPOSITORY / "tests" / "e2e" / "stand_ins" / "webrtc_only"
 USERNAME = "demo"
 PASSWORD = "demo"
 
@@ -75,8 +77,12 @@ def lay_configuration(
         automations.write_text("[]\n")
     components = directory / "custom_components"
     components.mkdir(exist_ok=True)
+    # Or the checkout's folder of that name, in which the tests run, would hide it.
+    (components / "__init__.py").touch()
     if integration and not (components / INTEGRATION).exists():
         (components / INTEGRATION).symlink_to(integration, target_is_directory=True)
+    if not (components / STAND_IN.name).exists():
+        (components / STAND_IN.name).symlink_to(STAND_IN, target_is_directory=True)
     _store(
         storage / "http",
         version=3,
