@@ -1,6 +1,7 @@
 """Viewers made of aiortc: one shaped like an Echo, one that trickles."""
 
 import asyncio
+from collections.abc import Container
 import contextlib
 from typing import Self
 
@@ -120,6 +121,19 @@ class Viewer:
                 async with self._changed:
                     sink.append(frame)
                     self._changed.notify_all()
+
+
+def hear_from(viewer: Viewer, ports: Container[int] | None) -> None:
+    """Have a viewer hear what comes from these ports alone, or from all again."""
+    transport = viewer.pc.getTransceivers()[0].receiver.transport.transport
+    for protocol in transport._connection._protocols:
+        stock = type(protocol).datagram_received.__get__(protocol)
+
+        def filtered(data: bytes, addr: tuple[str, int], stock=stock) -> None:
+            if ports is None or addr[1] in ports:
+                stock(data, addr)
+
+        protocol.datagram_received = filtered
 
 
 class EchoPeer(Viewer):

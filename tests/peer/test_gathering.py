@@ -26,7 +26,7 @@ from tests.helpers.servers import (
     free_port,
     run_coturn,
 )
-from tests.helpers.viewers import EchoPeer, Viewer
+from tests.helpers.viewers import EchoPeer, Viewer, hear_from
 from tests.system import program
 
 from .browser_offer import CHROMIUM
@@ -204,15 +204,7 @@ async def test_dead_server_does_not_delay_trickle_nor_gather_for_ever(
 
 def only_relayed(viewer: Viewer) -> None:
     """Let the viewer hear the relay's ports alone, as behind a strict firewall."""
-    transport = viewer.pc.getTransceivers()[0].receiver.transport.transport
-    for protocol in transport._connection._protocols:
-        stock = protocol.datagram_received
-
-        def filtered(data: bytes, addr: tuple[str, int], stock=stock) -> None:
-            if addr[1] in RELAY_PORTS:
-                stock(data, addr)
-
-        protocol.datagram_received = filtered
+    hear_from(viewer, RELAY_PORTS)
 
 
 async def test_late_relay_really_carries_the_picture(

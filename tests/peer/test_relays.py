@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import logging
 import time
 
-from aioice.ice import StunProtocol
 from aioice.stun import Method
 import pytest
 
@@ -19,7 +18,7 @@ from custom_components.kinesis_webrtc.peer import (
 )
 from tests.helpers.servers import Coturn
 from tests.helpers.turn import TurnServer
-from tests.helpers.viewers import EchoPeer
+from tests.helpers.viewers import EchoPeer, hear_from
 
 from .conftest import Recorder
 from .test_gathering import only_relayed
@@ -45,33 +44,11 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
 
 
-def protocols(viewer: EchoPeer) -> list[StunProtocol]:
-    transport = viewer.pc.getTransceivers()[0].receiver.transport
-    return internals.ice_connection(transport)._protocols
-
-
-def hear_alone(viewer: EchoPeer, port: int) -> None:
-    """Have a viewer hear what comes from one port, and nothing else."""
-    for protocol in protocols(viewer):
-        stock = protocol.datagram_received
-
-        def filtered(data: bytes, addr: tuple[str, int], stock=stock) -> None:
-            if addr[1] == port:
-                stock(data, addr)
-
-        protocol.datagram_received = filtered
-
-
-def hear_all(viewer: EchoPeer) -> None:
-    for protocol in protocols(viewer):
-        del protocol.datagram_received
-
-
 async def view_through(turn: TurnServer, master: MasterPeer, echo: EchoPeer) -> None:
     """Show the camera by the relay alone."""
     answer = await master.answer("echo", await echo.offer(), [turn.server])
     [(_, port)] = turn.relays
-    hear_alone(echo, port)
+    hear_from(echo, [port])
     await echo.accept(answer)
     await echo.wait_frames(3)
     assert echo.selected_types[1] == "relay"
@@ -115,7 +92,7 @@ async def test_view_whose_relay_is_refused_moves_to_another_pair(
 ) -> None:
     async with EchoPeer() as echo:
         await view_through(turn, relayed, echo)
-        hear_all(echo)
+        hear_from(echo, None)
         connection = internals.ice_connection(relayed._sessions["echo"]._dtls)
         assert internals.selected_types(connection)[0] == "relay"
         turn.refuses = True

@@ -94,6 +94,7 @@ class StreamReader:
         self._stopped = threading.Event()
         self._format: StreamFormat | None = None
         self._has_b_pictures = False
+        self._is_damaged = False
         scheme = urlsplit(stream.url).scheme
         self._is_rtsp = scheme in _RTSP
         self._is_live = scheme in _LIVE
@@ -187,6 +188,9 @@ class StreamReader:
                 raise _BPicturesError
             if not picture.is_part:
                 data, is_key = sets.complete(data, is_key=picture.is_key)
+            if self._is_damaged and not is_key:
+                continue
+            self._is_damaged = False
             if is_key:
                 # Unlike the demuxer's word, the set's is known unparsed, and never old.
                 shape = sets.sequence or stream.codec_context
@@ -205,7 +209,11 @@ class StreamReader:
         for packet in self._packets(container, stream):
             if self._stopped.is_set():
                 return
-            if packet.size:
+            if packet.is_corrupt:
+                # A demuxer that counts, as that of MPEG-TS does, has missed some of it.
+                yield from assembler.flush()
+                self._is_damaged = True
+            elif packet.size:
                 yield from assembler.push(bytes(packet), _timestamp(packet, stream))
         yield from assembler.flush()
 
