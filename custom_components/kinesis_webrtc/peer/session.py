@@ -32,7 +32,7 @@ from .offer import Media, Offer, OfferRefused, RefusalReason
 from .refusal import refusal_of
 from .relays import Relays
 from .servers import Servers
-from .silence import SilencePacker, SilenceTrack
+from .sound_track import SoundPacker, SoundTrack
 from .video import VideoTrack
 
 _LOGGER = logging.getLogger(__name__)
@@ -64,6 +64,7 @@ class PeerSession:
         self._dtls: RTCDtlsTransport | None = None
         self._gathering: Gathering | None = None
         self._streams: list[MediaStream] = []
+        self._sound: SoundTrack | None = None
         self.microphone: Microphone | None = None
         self._answering: asyncio.Task[str] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -132,6 +133,8 @@ class PeerSession:
         self._subscription.close()
         for stream in self._streams:
             stream.stop()
+        if self._sound is not None:
+            self._sound.stop()
         if self.microphone is not None:
             self.microphone.stop()
         was_answered = self._answered_ms is not None
@@ -242,8 +245,9 @@ class PeerSession:
                 VideoTrack(self._subscription, self._key_frame_sent)
             )
         else:
-            internals.set_packer(transceiver.sender, SilencePacker())
-            transceiver.sender.replaceTrack(SilenceTrack(media.codec))
+            self._sound = SoundTrack(media.codec.name, self._feed.sound)
+            internals.set_packer(transceiver.sender, SoundPacker())
+            transceiver.sender.replaceTrack(self._sound)
 
     async def _add_remote(
         self, dtls: RTCDtlsTransport, candidate: RemoteCandidate
