@@ -39,7 +39,7 @@ def credentials(secret: str) -> tuple[str, str]:
 
 async def watch(viewer: EchoPeer, minutes: int, ended: list[Ended]) -> dict[str, Any]:
     """Watch, and take stock each minute."""
-    longest, pictures, last = 0.0, 0, time.monotonic()
+    longest, pictures, told, last = 0.0, 0, 0, time.monotonic()
     began = last
     while time.monotonic() < began + 60 * minutes and not ended:
         try:
@@ -48,9 +48,10 @@ async def watch(viewer: EchoPeer, minutes: int, ended: list[Ended]) -> dict[str,
             break
         now = time.monotonic()
         longest, last = max(longest, now - last), now
-        if (now - began) // 60 > (now - 0.2 - began) // 60:
-            print(f"{(now - began) / 60:.1f} minutes: {pictures} pictures", flush=True)
         pictures += len(viewer.frames)
+        if now - began >= 60 * (told + 1):
+            told += 1
+            print(f"minute {told}: {pictures} pictures", flush=True)
         viewer.frames.clear()
         viewer.audio_frames.clear()
         await asyncio.sleep(0.1)

@@ -71,6 +71,8 @@ class TurnServer(UdpServer):
         self.permission = permission
         self.refuses = False
         """Whether the credentials count as expired from now on."""
+        self.is_deaf = False
+        """Whether nothing is answered nor relayed any more."""
         self.granted: list[stun.Method] = []
         self.refusal = asyncio.Event()
         """Set when a request of a client that had been served was refused."""
@@ -115,6 +117,8 @@ class TurnServer(UdpServer):
 
     @override
     def datagram_received(self, data: bytes, addr: Address) -> None:
+        if self.is_deaf:
+            return
         allocation = self._allocations.get(addr)
         if is_channel_data(data):
             number, size = struct.unpack("!HH", data[:4])

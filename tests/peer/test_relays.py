@@ -72,9 +72,15 @@ async def test_view_outlives_allocation_and_permission_many_times(
     await recorder.wait(Ended)
 
 
+@pytest.mark.parametrize("is_direct", [True, False], ids=["own", "stock"])
 async def test_refused_refresh_ends_the_view_with_its_reason(
-    relayed: MasterPeer, turn: TurnServer, recorder: Recorder
+    relayed: MasterPeer,
+    turn: TurnServer,
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    is_direct: bool,
 ) -> None:
+    monkeypatch.setattr(relayed, "_is_direct", is_direct)
     async with EchoPeer() as echo:
         await view_through(turn, relayed, echo)
         turn.refuses = True
@@ -85,6 +91,27 @@ async def test_refused_refresh_ends_the_view_with_its_reason(
     began = time.monotonic()
     await relayed.shutdown()
     assert time.monotonic() - began < 3
+
+
+async def test_viewer_that_vanishes_with_its_relay_is_noticed_as_soon_as_others(
+    relayed: MasterPeer,
+    turn: TurnServer,
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("aioice.ice.CONSENT_INTERVAL", 0.2)
+    monkeypatch.setattr("aioice.ice.CONSENT_FAILURES", 2)
+    async with EchoPeer() as echo:
+        await view_through(turn, relayed, echo)
+        turn.is_deaf = True
+        await echo.vanish()
+        began = time.monotonic()
+        ended = await recorder.wait(Ended)
+        # A TURN server is asked for more than a minute to take its relay back.
+        assert time.monotonic() - began < 5
+        assert ended.reason is EndReason.VIEWER_LOST
+    await relayed.shutdown()
+    assert time.monotonic() - began < 8
 
 
 async def test_view_whose_relay_is_refused_moves_to_another_pair(
