@@ -12,11 +12,17 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.util import dt as dt_util
 
 from .account import async_handle_refusal
-from .const import DOMAIN
+from .const import CONF_PRIVATE_ADDRESSES, DOMAIN
 from .home_viewers import is_home_viewer
 from .master_check import MasterCheck
 from .offer_desk import OfferDesk
-from .peer import CandidateGathered, EndOfCandidates, MasterPeer, RefusalReason
+from .peer import (
+    AddressRules,
+    CandidateGathered,
+    EndOfCandidates,
+    MasterPeer,
+    RefusalReason,
+)
 from .signaling import (
     ConnectionState,
     IceCandidate,
@@ -80,6 +86,7 @@ class ChannelMaster:
             ice_servers=lambda: self.ice_servers,
             on_refused=on_refused,
             now=self._service_time,
+            rules=AddressRules(private=entry.options.get(CONF_PRIVATE_ADDRESSES, True)),
         )
         self._until = asyncio.timeout(None)
         self._check = MasterCheck(

@@ -28,6 +28,7 @@ from .channel_choice import ChannelChooser
 from .const import (
     CHANNEL_NAME_PREFIX,
     CONF_ACCESS_KEY_ID,
+    CONF_PRIVATE_ADDRESSES,
     CONF_REGION,
     CONF_RELAY_CHANNEL_ARN,
     CONF_RELAYS,
@@ -64,6 +65,7 @@ _OPTIONS_SCHEMA: Final = vol.Schema(
     {
         vol.Optional(CONF_STUN_SERVER): TextSelector(),
         vol.Required(CONF_RELAYS, default=False): BooleanSelector(),
+        vol.Required(CONF_PRIVATE_ADDRESSES, default=True): BooleanSelector(),
     }
 )
 
@@ -233,10 +235,12 @@ class KinesisWebRTCOptionsFlow(OptionsFlow):
         }
         if user_input is not None:
             self._errors, self._placeholders = {}, {}
-            data = {
+            data: dict[str, Any] = {
                 **self._stun_server(user_input),
                 **await self._async_relay_channel(user_input),
             }
+            if not user_input[CONF_PRIVATE_ADDRESSES]:
+                data[CONF_PRIVATE_ADDRESSES] = False
             if not self._errors:
                 return self.async_create_entry(data=data)
         return self.async_show_form(

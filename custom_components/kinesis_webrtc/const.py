@@ -11,6 +11,7 @@ CONF_SECRET_ACCESS_KEY: Final = "secret_access_key"
 CONF_SESSION_TOKEN: Final = "session_token"
 CONF_STUN_SERVER: Final = "stun_server"
 CONF_RELAYS: Final = "relays"
+CONF_PRIVATE_ADDRESSES: Final = "private_addresses"
 CONF_RELAY_CHANNEL_ARN: Final = "relay_channel_arn"
 
 SUBENTRY_TYPE_SHARED_CAMERA: Final = "shared_camera"

@@ -21,6 +21,7 @@ from webrtc_models import RTCIceCandidateInit
 
 from .errors import as_view_error
 from .peer import (
+    AddressRules,
     CandidateGathered,
     Ended,
     EndOfCandidates,
@@ -37,6 +38,9 @@ from .signaling import connection_of
 _PREFIX: Final = "home:"
 # Core's Alexa gives a camera five seconds, and a browser's user reloads.
 _ANSWER_WITHIN: Final = 5.0
+# Browsers of this home, whose users Home Assistant knows, hide their addresses behind
+# names of multicast DNS.
+_RULES: Final = AddressRules(names=True)
 # The viewer knows, has moved on to another session, or was told already.
 _SILENT_ENDS: Final = frozenset(
     {
@@ -110,7 +114,7 @@ class HomeViewers:
                 if self._sessions.get(viewer_id) is not session:
                     return
                 answer = await self._peer.answer(
-                    viewer_id, offer_sdp, self._ice_servers()
+                    viewer_id, offer_sdp, self._ice_servers(), rules=_RULES
                 )
         except OfferRefused as err:
             if self._forget(viewer_id, session):

@@ -17,7 +17,9 @@ from .alexa import (
     parse,
     parse_terms,
 )
+from .offer_rate import OfferRate
 from .peer import (
+    AddressRules,
     CandidateGathered,
     EndOfCandidates,
     EndReason,
@@ -62,16 +64,20 @@ class OfferDesk:
         ice_servers: Callable[[], Sequence[IceServer]],
         on_refused: Callable[[str, RefusalReason], None],
         now: Callable[[], datetime],
+        rules: AddressRules | None = None,
     ) -> None:
         """Bind the peer that answers to the connection that carries the answers.
 
-        `now` is the time that deadlines are compared with.
+        `now` is the time that deadlines are compared with, `rules` say where the peer's
+        checks may go.
         """
         self._peer = peer
         self._connection = connection
         self._ice_servers = ice_servers
         self._on_refused = on_refused
         self._now = now
+        self._rules = rules or AddressRules()
+        self._rate = OfferRate()
         self._viewers: dict[str, _Viewer] = {}
         self._answering = 0
         self._echoing = 0
@@ -85,6 +91,12 @@ class OfferDesk:
             _LOGGER.debug("Ignored an offer without a sender")
             return
         terms = parse_terms(offer.extra)
+        if excess := self._rate.count(viewer_id):
+            # What is under way for the sender goes on. It is told of once: a flood of
+            # offers must not become one of events, and of answers.
+            if excess == 1:
+                self._refuse(viewer_id, RefusalReason.TOO_MANY_OFFERS, terms)
+            return
         if self._answering >= MAX_PENDING_OFFERS:
             self._refuse(viewer_id, RefusalReason.VIEWER_LIMIT, terms)
             return
@@ -186,7 +198,9 @@ class OfferDesk:
         self._answering += 1
         try:
             async with asyncio.timeout(left):
-                sdp = await self._peer.answer(viewer_id, offer.sdp, self._ice_servers())
+                sdp = await self._peer.answer(
+                    viewer_id, offer.sdp, self._ice_servers(), rules=self._rules
+                )
                 await self._connection.send(offer.answer(sdp))
         except OfferRefused as err:
             self._refuse(viewer_id, err.reason, terms)

@@ -21,8 +21,13 @@ from custom_components.kinesis_webrtc.alexa import (
     encode_terms,
 )
 from custom_components.kinesis_webrtc.channel_master import ChannelMaster
-from custom_components.kinesis_webrtc.const import DOMAIN
-from custom_components.kinesis_webrtc.peer import Connected, EndReason, MasterPeer
+from custom_components.kinesis_webrtc.const import CONF_PRIVATE_ADDRESSES, DOMAIN
+from custom_components.kinesis_webrtc.peer import (
+    AddressRules,
+    Connected,
+    EndReason,
+    MasterPeer,
+)
 from custom_components.kinesis_webrtc.signaling import (
     Credentials,
     IceServer,
@@ -55,6 +60,30 @@ async def master(
         assert await hass.config_entries.async_setup(entry.entry_id)
         await hass.async_block_till_done()
         yield masters[channel_arn("ha-front-door")]
+
+
+@pytest.mark.parametrize("private", [None, True, False])
+async def test_private_addresses_of_viewers_are_tried_if_the_user_wants_that(
+    hass: HomeAssistant,
+    mock_client: AsyncMock,
+    camera: er.RegistryEntry,
+    private: bool | None,
+) -> None:
+    options = {} if private is None else {CONF_PRIVATE_ADDRESSES: private}
+    with patched_masters() as masters:
+        entry = make_entry(
+            shared_camera_data(camera.id, "ha-front-door"), options=options
+        )
+        entry.add_to_hass(hass)
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await hass.async_block_till_done()
+        master = masters[channel_arn("ha-front-door")]
+        master.deliver(SdpOffer(sdp="offer", sender_client_id="viewer"))
+        await settle()
+
+        (asked,) = master.peer.answer.mock_calls
+        assert asked.kwargs["rules"] == AddressRules(private=private is not False)
+        assert await hass.config_entries.async_unload(entry.entry_id)
 
 
 def offer(deadline: float) -> SdpOffer:

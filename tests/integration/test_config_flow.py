@@ -12,6 +12,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.kinesis_webrtc.const import (
     CONF_ACCESS_KEY_ID,
+    CONF_PRIVATE_ADDRESSES,
     CONF_REGION,
     CONF_SECRET_ACCESS_KEY,
     CONF_SESSION_TOKEN,
@@ -375,6 +376,19 @@ async def test_no_stun_server_means_that_of_aws(
     await hass.config_entries.options.async_configure(result["flow_id"], user_input)
 
     assert loaded_entry.options == {}
+
+
+async def test_options_keep_viewers_from_private_addresses(
+    hass: HomeAssistant, loaded_entry: MockConfigEntry
+) -> None:
+    """What is as it was by default is not stored."""
+    for wanted, kept in ((False, {CONF_PRIVATE_ADDRESSES: False}), (True, {})):
+        result = await hass.config_entries.options.async_init(loaded_entry.entry_id)
+        await hass.config_entries.options.async_configure(
+            result["flow_id"], {CONF_PRIVATE_ADDRESSES: wanted}
+        )
+        await hass.async_block_till_done()
+        assert loaded_entry.options == kept
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from custom_components.kinesis_webrtc import home_viewers
 from custom_components.kinesis_webrtc.const import DOMAIN
 from custom_components.kinesis_webrtc.home_viewers import HomeViewers, is_home_viewer
 from custom_components.kinesis_webrtc.peer import (
+    AddressRules,
     CandidateGathered,
     Ended,
     EndOfCandidates,
@@ -32,6 +33,8 @@ from custom_components.kinesis_webrtc.signaling import IceServer
 
 from .conftest import TRANSLATIONS
 
+# Browsers at home hide their addresses behind names.
+RULES = AddressRules(names=True)
 ICE_SERVERS = (IceServer(urls=("stun:127.0.0.1:3478",)),)
 TRICKLE = "a=ice-options:trickle\r\n"
 COMPLETE = "a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n"
@@ -61,7 +64,7 @@ class Home:
         """Have an answer under way, which the future gives."""
         self.future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
-        async def answer(*_: object) -> str:
+        async def answer(*_: object, **__: object) -> str:
             return await self.future
 
         self.peer.answer.side_effect = answer
@@ -100,7 +103,9 @@ OURS = WebRTCCandidate(
 async def test_answers_under_a_name_that_no_client_of_a_channel_has(home: Home) -> None:
     await home.answer("01ABC")
 
-    assert home.peer.answer.mock_calls == [call("home:01ABC", "offer", ICE_SERVERS)]
+    assert home.peer.answer.mock_calls == [
+        call("home:01ABC", "offer", ICE_SERVERS, rules=RULES)
+    ]
     assert home.sent == [WebRTCAnswer(TRICKLE)]
     assert is_home_viewer("home:01ABC")
     assert not is_home_viewer("01ABC")
@@ -287,8 +292,8 @@ async def test_a_restart_of_ice_replaces_what_answered_before(home: Home) -> Non
     await home.answer("2", restarted)
 
     assert home.peer.answer.mock_calls == [
-        call("home:1", OFFER, ICE_SERVERS),
-        call("home:1", restarted, ICE_SERVERS),
+        call("home:1", OFFER, ICE_SERVERS, rules=RULES),
+        call("home:1", restarted, ICE_SERVERS, rules=RULES),
     ]
     # The frontend does not know of the second session at once, and forgets the first.
     for session_id in ("1", "2"):

@@ -17,7 +17,9 @@ from custom_components.kinesis_webrtc.alexa import (
     encode_terms,
 )
 from custom_components.kinesis_webrtc.offer_desk import MAX_PENDING_OFFERS, OfferDesk
+from custom_components.kinesis_webrtc.offer_rate import OFFERS
 from custom_components.kinesis_webrtc.peer import (
+    AddressRules,
     CandidateGathered,
     EndOfCandidates,
     EndReason,
@@ -93,7 +95,7 @@ def refusal(reason: RefusalReason, sender: str = SENDER) -> Notice:
 def after(future: asyncio.Future[str]) -> Callable[..., Awaitable[str]]:
     """Return an answer method that waits for a future."""
 
-    async def answer(*_: object) -> str:
+    async def answer(*_: object, **__: object) -> str:
         return await future
 
     return answer
@@ -114,13 +116,15 @@ async def test_answers_the_sender_in_the_form_of_its_offer(
     assert await desk.next_sent() == SdpAnswer(
         sdp="answer", recipient_client_id="echo-1", bare=bare
     )
-    assert desk.peer.answer.mock_calls == [call("echo-1", "offer", ICE_SERVERS)]
+    assert desk.peer.answer.mock_calls == [
+        call("echo-1", "offer", ICE_SERVERS, rules=AddressRules())
+    ]
 
 
 async def test_a_slow_answer_holds_up_no_other_viewer(desk: Desk) -> None:
     slow = asyncio.get_running_loop().create_future()
 
-    async def answer(viewer_id: str, *_: object) -> str:
+    async def answer(viewer_id: str, *_: object, **__: object) -> str:
         return await slow if viewer_id == "slow" else "answer"
 
     desk.peer.answer.side_effect = answer
@@ -215,7 +219,7 @@ async def test_a_newer_offer_of_the_same_sender_replaces_the_older(
 ) -> None:
     first = asyncio.get_running_loop().create_future()
 
-    async def answer(_: str, sdp: str, __: object) -> str:
+    async def answer(_: str, sdp: str, *__: object, **___: object) -> str:
         return await first if sdp == "first" else "second"
 
     desk.peer.answer.side_effect = answer
@@ -246,6 +250,43 @@ async def test_a_flood_of_offers_is_refused_beyond_the_bound(desk: Desk) -> None
     assert desk.refused.mock_calls == [
         call(f"viewer-{MAX_PENDING_OFFERS}", RefusalReason.VIEWER_LIMIT)
     ]
+
+
+async def test_a_flooding_viewer_costs_itself(desk: Desk) -> None:
+    for _ in range(300):
+        desk.desk.take(offer("flood"))
+        await desk.settle()
+    desk.desk.take(offer("quiet"))
+    await desk.settle()
+
+    answered = [sent.args[0] for sent in desk.peer.answer.mock_calls]
+    assert answered == ["flood"] * OFFERS + ["quiet"]
+    # Whoever looks into the log or at the event is told once.
+    assert desk.refused.mock_calls == [call("flood", RefusalReason.TOO_MANY_OFFERS)]
+
+
+async def test_a_flood_does_not_end_what_is_under_way_for_its_sender(
+    desk: Desk,
+) -> None:
+    answer = asyncio.get_running_loop().create_future()
+    desk.peer.answer.side_effect = after(answer)
+    for _ in range(300):
+        desk.desk.take(offer("flood"))
+    await desk.settle()
+    answer.set_result("answer")
+
+    assert (await desk.next_sent()).recipient_client_id == "flood"
+
+
+async def test_the_skill_is_told_of_too_many_offers_once(desk: Desk) -> None:
+    desk.peer.answer.side_effect = OfferRefused(RefusalReason.NO_H264)
+    for _ in range(300):
+        desk.desk.take(skill_offer())
+    await desk.settle()
+
+    told = [desk.sent.get_nowait() for _ in range(desk.sent.qsize())]
+    assert told.count(refusal(RefusalReason.TOO_MANY_OFFERS)) == 1
+    assert len(told) <= 1 + OFFERS
 
 
 async def test_forgetting_a_viewer_from_its_own_task_lets_the_task_finish(

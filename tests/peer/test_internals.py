@@ -2,8 +2,11 @@
 
 import ast
 import asyncio
+import ipaddress
 from pathlib import Path
-from unittest.mock import create_autospec
+import struct
+from types import SimpleNamespace
+from unittest.mock import AsyncMock, create_autospec
 
 import aioice
 import aioice.ice
@@ -13,6 +16,8 @@ import pytest
 
 from custom_components.kinesis_webrtc.peer import internals
 
+# As it is without what the tests put in its place.
+STOCK_ADDRESSES = aioice.ice.get_host_addresses
 PEER = Path(internals.__file__).parent
 
 
@@ -147,3 +152,46 @@ async def test_datagrams_that_cannot_be_read_are_passed_over(data: bytes) -> Non
     assert not ports.connection._queue.qsize()
     ports.check(1)
     assert ports.taken == 1
+
+
+@pytest.mark.parametrize("takes_rtp", [True, False])
+async def test_media_reaches_us_only_where_it_is_to_be_received(
+    takes_rtp: bool,
+) -> None:
+    transport = SimpleNamespace(
+        _handle_rtcp_data=AsyncMock(), _handle_rtp_data=AsyncMock()
+    )
+    media, reports = transport._handle_rtp_data, transport._handle_rtcp_data
+    internals.guard_media(transport, takes_rtp=takes_rtp)
+    await transport._handle_rtp_data(b"sound", 1)
+    await transport._handle_rtcp_data(b"report")
+    assert media.called == takes_rtp
+    assert reports.called
+
+
+async def test_a_packet_that_cannot_be_read_ends_no_session() -> None:
+    transport = SimpleNamespace(
+        _handle_rtcp_data=AsyncMock(side_effect=struct.error),
+        _handle_rtp_data=AsyncMock(side_effect=IndexError),
+    )
+    internals.guard_media(transport, takes_rtp=True)
+    await transport._handle_rtp_data(b"sound", 1)
+    await transport._handle_rtcp_data(b"report")
+
+
+async def test_the_end_of_a_connection_is_passed_on() -> None:
+    transport = SimpleNamespace(
+        _handle_rtcp_data=AsyncMock(side_effect=ConnectionError),
+        _handle_rtp_data=AsyncMock(),
+    )
+    internals.guard_media(transport, takes_rtp=True)
+    with pytest.raises(ConnectionError):
+        await transport._handle_rtcp_data(b"report")
+
+
+def test_a_machine_s_own_addresses_are_never_loopback() -> None:
+    """Else checks would go to whatever listens on this machine."""
+    assert not any(
+        ipaddress.ip_address(address).is_loopback
+        for address in STOCK_ADDRESSES(use_ipv4=True, use_ipv6=True)
+    )

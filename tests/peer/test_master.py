@@ -102,7 +102,7 @@ async def test_early_candidates_are_bounded_and_forgotten(make_master) -> None:
         limits={"early_candidate_ttl": 0, "early_viewers": 2, "early_candidates": 3}
     )
     for viewer in "abcd":
-        for port in range(1, 9):
+        for port in range(5001, 5009):
             text = f"1 1 udp 1 198.51.100.21 {port} typ host"
             await master.add_candidate(viewer, text)
     assert len(master._early) <= 2
@@ -136,7 +136,7 @@ async def test_useless_candidates_are_passed_over(
 async def test_remote_candidates_are_bounded(make_master) -> None:
     master = make_master(limits={"remote_candidates": 5})
     await master.answer("browser", CHROMIUM, [])
-    for port in range(1, 50):
+    for port in range(5001, 5050):
         text = f"1 1 udp 1 198.51.100.21 {port} typ host"
         await master.add_candidate("browser", text)
     dtls = master._sessions["browser"]._dtls

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from custom_components.kinesis_webrtc.peer import (
+    AddressRules,
     EndReason,
     Limits,
     MasterPeer,
@@ -38,7 +39,7 @@ async def reached(probe: ProbeViewer, step: ProbeStep) -> float | None:
 
 
 async def test_the_offer_is_complete_as_an_echos(probe: ProbeViewer) -> None:
-    offer = normalise(await probe.offer([]), loopback=True)
+    offer = normalise(await probe.offer([]), rules=AddressRules(loopback=True))
     assert not offer.trickle
     assert offer.candidates
 

@@ -8,6 +8,7 @@ import av
 import pytest
 
 from custom_components.kinesis_webrtc.peer import (
+    AddressRules,
     CandidateGathered,
     Connected,
     Limits,
@@ -16,6 +17,7 @@ from custom_components.kinesis_webrtc.peer import (
     SessionEvent,
     StillError,
     StillViewer,
+    internals,
     normalise,
 )
 from custom_components.kinesis_webrtc.peer.sdp import parse
@@ -65,7 +67,7 @@ async def test_the_offer_is_one_that_masters_answer_at_once(
 ) -> None:
     offer = await viewer.offer([])
 
-    assert normalise(offer, loopback=True).trickle
+    assert normalise(offer, rules=AddressRules(loopback=True)).trickle
     (section,) = parse(offer).sections
     assert section.kind == "video"
     assert section.has("recvonly")
@@ -181,3 +183,28 @@ def test_a_picture_keeps_its_colours(picture: Picture) -> None:
         decoded = next(container.decode(video=0)).to_ndarray(format="rgb24")
     original = picture.frame.to_ndarray(format="rgb24")
     assert abs(decoded.astype(int) - original.astype(int)).max() < 12
+
+
+async def test_only_plausible_addresses_of_an_answer_are_tried(
+    master: MasterPeer,
+) -> None:
+    viewer = StillViewer(on_candidate=lambda *_: None)
+    try:
+        answer = await master.answer("still", await viewer.offer([]), [])
+        for address in ("169.254.169.254", "printer.local", "224.0.0.251", "fe80::1"):
+            answer += f"a=candidate:9 1 udp 1 {address} 5000 typ host\r\n"
+        await viewer.accept(answer)
+        connection = internals.ice_connection(viewer._transceiver.receiver.transport)
+        assert {each.host for each in connection.remote_candidates} == {"127.0.0.1"}
+    finally:
+        await viewer.close()
+
+
+async def test_an_answer_without_an_end_is_not_read() -> None:
+    viewer = StillViewer(on_candidate=lambda *_: None)
+    try:
+        await viewer.offer([])
+        with pytest.raises(StillError, match="too long"):
+            await viewer.accept("v=0\r\n" + "a=x\r\n" * 20_000)
+    finally:
+        await viewer.close()

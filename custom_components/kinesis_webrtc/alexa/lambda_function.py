@@ -90,7 +90,7 @@ _GRANT_FAILED = "ACCEPT_GRANT_FAILED"
 REFUSALS = {
     reason: kind
     for kind, reasons in {
-        _BUSY: "viewer_limit superseded",
+        _BUSY: "viewer_limit superseded too_many_offers",
         _UNREACHABLE: "camera_off source_failed no_network shutting_down stale",
         _INVALID_DIRECTIVE: "not_sdp truncated malformed too_large no_video"
         " video_not_wanted no_h264 no_mid no_fingerprint no_ice_credentials"
@@ -852,7 +852,7 @@ class Backend:
 
     def _client(self, service: str, endpoint: str | None = None) -> Any:
         key = (service, endpoint)
-        # A session may not be used by two threads at once, its clients may.
+        # Sessions are for one thread at a time, clients are not.
         with self._lock:
             if (client := self._clients.get(key)) is None:
                 create: Callable[..., Any] = self._session.client

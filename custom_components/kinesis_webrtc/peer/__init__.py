@@ -3,6 +3,7 @@
 Knows SDP, ICE and media; knows neither Home Assistant nor how offers travel.
 """
 
+from .candidates import AddressRules
 from .events import (
     CandidateGathered,
     Connected,
@@ -33,6 +34,7 @@ from .still import Picture, StillError, StillViewer
 from .talkback import TalkSink
 
 __all__ = [
+    "AddressRules",
     "CameraFeed",
     "CandidateGathered",
     "Connected",

@@ -12,6 +12,8 @@ from aiortc.rtcrtptransceiver import RTCRtpTransceiver
 from aiortc.rtp import RtpPacket
 
 from . import internals
+from .camera_sdp import CAMERA_RULES
+from .candidates import AddressRules
 from .limits import Limits
 from .receiving import ReceivingPeer, receive_only
 
@@ -77,6 +79,11 @@ class CameraConnection(ReceivingPeer):
         internals.watch_reports(video.receiver, arrivals.on_picture_report)
         pc.on("track", self._track_came)
         return audio
+
+    @property
+    @override
+    def _rules(self) -> AddressRules:
+        return CAMERA_RULES
 
     def _track_came(self, track: MediaStreamTrack) -> None:
         if track.kind == "video":

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import re
 from typing import Final
 
-from .candidates import parse_candidate
+from .candidates import AddressRules, parse_candidate
 from .receiving import AnswerUnusableError
 from .refusal import OfferRefused
 from .sdp import Attributes, Description, Section, parse
@@ -25,6 +25,8 @@ _RTPMAP: Final = re.compile(r"(\d+)\s+([^/\s]+)/")
 _HASHES: Final = ("sha-256 ", "sha-384 ", "sha-512 ")
 # The codec of each kind, as it is offered, and a payload type where none was agreed on.
 _CODECS: Final = {"audio": ("opus/48000/2", 96), "video": ("H264/90000", 99)}
+# A camera is the user's own, and may well be a program on this machine.
+CAMERA_RULES: Final = AddressRules(loopback=True, names=True)
 _START: Final = b"\x00\x00\x00\x01"
 
 
@@ -122,7 +124,7 @@ def _transport(description: Description, video: Section) -> list[str]:
         value
         for section in description.sections
         for value in section.values("candidate")
-        if parse_candidate(value, loopback=True) is not None
+        if parse_candidate(value, CAMERA_RULES) is not None
     )
     return [*lines, *(f"a=candidate:{value}" for value in candidates)]
 

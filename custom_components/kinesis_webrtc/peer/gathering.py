@@ -43,7 +43,11 @@ def host_addresses(*, ipv6: bool, limit: int) -> list[str]:
 
 
 def reaches_loopback() -> bool:
-    """Tell whether loopback candidates are of use: when ours are such."""
+    """Tell whether loopback candidates are of use: when ours are such.
+
+    aioice itself never counts loopback among this host's addresses, so that is only
+    where somebody has made it do so, to keep peers within one machine.
+    """
     found = aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=False)
     return any(address.startswith("127.") for address in found)
 

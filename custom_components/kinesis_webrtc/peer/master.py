@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 import functools
 import logging
 import ssl
 import time
+from typing import Final
 
 from aiortc.rtcdtlstransport import RTCCertificate
 
 from . import internals, takeover
-from .candidates import RemoteCandidate, parse_candidate
+from .candidates import DEFAULT_RULES, AddressRules, parse_candidate
 from .equipment import Equipment
 from .events import EndReason, SessionEvent
 from .feed import CameraFeed
@@ -24,6 +25,10 @@ from .source import MediaSource
 from .talkback import TalkBack, TalkSink
 
 _LOGGER = logging.getLogger(__name__)
+
+
+# Before the offer it is not known by which door it will come.
+_ANY: Final = AddressRules(loopback=True, names=True)
 
 
 @dataclass(slots=True)
@@ -122,18 +127,26 @@ class MasterPeer:
         await self._resolver.warm(read_servers(ice_servers).hosts)
 
     async def answer(
-        self, viewer_id: str, offer_sdp: str, ice_servers: Sequence[IceServer]
+        self,
+        viewer_id: str,
+        offer_sdp: str,
+        ice_servers: Sequence[IceServer],
+        *,
+        rules: AddressRules = DEFAULT_RULES,
     ) -> str:
         """Return the SDP answer to a viewer's offer. Raises OfferRefused.
+
+        `rules` say where checks may go, for the session's later candidates as well.
 
         A second offer of the same viewer replaces its session, for restarts of
         ICE and for offers that are delivered twice alike.
         """
         offered_at = time.monotonic()
+        rules = replace(rules, loopback=reaches_loopback())
         if self._shut_down:
             raise OfferRefused(RefusalReason.SHUTTING_DOWN)
         try:
-            offer = self._read(offer_sdp)
+            offer = self._read(offer_sdp, rules)
         except OfferRefused:
             raise
         except Exception as err:  # noqa: BLE001
@@ -148,6 +161,7 @@ class MasterPeer:
             servers=read_servers(ice_servers),
             equipment=self._equipment(viewer_id),
             offered_at=offered_at,
+            rules=rules,
         )
         self._sessions[viewer_id] = session
         try:
@@ -176,11 +190,11 @@ class MasterPeer:
         if not candidate.strip() or len(candidate) > 1024 or self._shut_down:
             return
         session = self._sessions.get(viewer_id)
-        parsed = self._parse(candidate)
+        parsed = parse_candidate(candidate, _ANY)
         if parsed is None:
             return
         if session is not None and parsed.ufrag in (None, session.offer.ufrag):
-            session.add_candidate(parsed)
+            self._try_candidate(session, candidate)
         else:
             self._keep_early(viewer_id, candidate)
 
@@ -226,12 +240,12 @@ class MasterPeer:
             return [self._feed]
         return [self._feed, self._small_feed]
 
-    def _read(self, offer_sdp: str) -> Offer:
+    def _read(self, offer_sdp: str, rules: AddressRules) -> Offer:
         """Return an offer, under the profile of the pictures that it is to get."""
         read = functools.partial(
             normalise,
             offer_sdp,
-            loopback=reaches_loopback(),
+            rules=rules,
             may_talk=self._talk_back is not None,
         )
         offer = read(profile=self._feed.profile)
@@ -282,8 +296,11 @@ class MasterPeer:
         if not task.cancelled() and (error := task.exception()) is not None:
             _LOGGER.error("Closing a session failed: %s", type(error).__name__)
 
-    def _parse(self, candidate: str) -> RemoteCandidate | None:
-        return parse_candidate(candidate, loopback=reaches_loopback())
+    @staticmethod
+    def _try_candidate(session: PeerSession, candidate: str) -> None:
+        parsed = parse_candidate(candidate, session.rules)
+        if parsed is not None and parsed.ufrag in (None, session.offer.ufrag):
+            session.add_candidate(parsed)
 
     def _keep_early(self, viewer_id: str, candidate: str) -> None:
         now = time.monotonic()
@@ -303,9 +320,7 @@ class MasterPeer:
         if waiting is None or waiting.since < oldest:
             return
         for text in waiting.candidates:
-            parsed = self._parse(text)
-            if parsed is not None and parsed.ufrag in (None, session.offer.ufrag):
-                session.add_candidate(parsed)
+            self._try_candidate(session, text)
 
     @staticmethod
     def _unexpected(err: Exception) -> OfferRefused:

@@ -7,7 +7,12 @@ sees an offer: it sees a text written here, out of what was understood.
 
 from dataclasses import dataclass, field
 
-from .candidates import RemoteCandidate, parse_candidate
+from .candidates import (
+    DEFAULT_RULES,
+    AddressRules,
+    RemoteCandidate,
+    parse_candidate,
+)
 from .codecs import AIORTC_PAYLOAD_TYPES, Codec, has_only_h264
 from .media import Media, find_audio, find_video, read_video
 from .refusal import OfferRefused, RefusalReason
@@ -66,13 +71,13 @@ def normalise(
     text: str,
     *,
     profile: str | None = None,
-    loopback: bool = False,
+    rules: AddressRules = DEFAULT_RULES,
     may_talk: bool = False,
 ) -> Offer:
     """Read an offer as Echos, browsers and SDKs write it.
 
-    `profile` is the camera's profile-level-id where it is known, `loopback`
-    says that loopback candidates are within reach, `may_talk` that the viewer's sound
+    `profile` is the camera's profile-level-id where it is known, `rules`
+    say where checks may go, `may_talk` that the viewer's sound
     is wanted. Raises OfferRefused.
     """
     description = parse(text)
@@ -83,7 +88,7 @@ def normalise(
     transport = Transport.read(description, bundle, index)
     lines = _candidate_lines(description, bundle, index)
     trickle = _is_trickle(description, has_candidates=bool(lines))
-    candidates = _read_candidates(lines, loopback=loopback)
+    candidates = _read_candidates(lines, rules)
     if not candidates and not trickle:
         raise OfferRefused(RefusalReason.NO_UDP_CANDIDATE)
     payload_types = _rename([video] if audio is None else [video, audio])
@@ -129,11 +134,11 @@ def _candidate_lines(
 
 
 def _read_candidates(
-    lines: list[str], *, loopback: bool
+    lines: list[str], rules: AddressRules
 ) -> tuple[RemoteCandidate, ...]:
     found: dict[tuple[str, int], RemoteCandidate] = {}
     for line in lines:
-        candidate = parse_candidate(line, loopback=loopback)
+        candidate = parse_candidate(line, rules)
         if candidate is not None:
             found.setdefault((candidate.address, candidate.port), candidate)
     return tuple(found.values())

@@ -16,7 +16,7 @@ from aiortc.rtcrtptransceiver import RTCRtpTransceiver
 
 from . import internals
 from .answer import LocalCandidate
-from .candidates import parse_candidate
+from .candidates import AddressRules, parse_candidate
 from .gathering import Gathering, reaches_loopback
 from .limits import Limits
 from .relays import Relays
@@ -96,19 +96,30 @@ class ReceivingPeer:
         if len(answer) > MAX_CHARACTERS:
             # aiortc would read it for long, in the event loop.
             raise AnswerUnusableError("the answer is too long")
+        usable = "".join(
+            line
+            for line in answer.splitlines(keepends=True)
+            if not line.startswith("a=candidate:")
+            or parse_candidate(line, self._rules) is not None
+        )
         try:
-            await self._pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+            await self._pc.setRemoteDescription(RTCSessionDescription(usable, "answer"))
         except Exception as err:  # noqa: BLE001 - aiortc raises whatever its parser hits
             reason = f"unusable answer: {type(err).__name__}"
             raise AnswerUnusableError(reason) from None
 
     def add_candidate(self, candidate: str) -> None:
         """Try one more candidate of the other side; what cannot be used is ignored."""
-        parsed = parse_candidate(candidate, loopback=reaches_loopback())
+        parsed = parse_candidate(candidate, self._rules)
         if parsed is None or self._transceiver is None:
             return
         transport = self._transceiver.receiver.transport.transport
         self._start(transport.addRemoteCandidate(parsed.for_aiortc()))
+
+    @property
+    def _rules(self) -> AddressRules:
+        """Where checks may go."""
+        return AddressRules(loopback=reaches_loopback())
 
     async def close(self) -> None:
         """Leave, and give everything back, within bounds."""

@@ -24,6 +24,7 @@ class RefusalReason(StrEnum):
     NO_NETWORK = "no_network"
     VIEWER_LIMIT = "viewer_limit"
     SUPERSEDED = "superseded"
+    TOO_MANY_OFFERS = "too_many_offers"
     CAMERA_OFF = "camera_off"
     SOURCE_FAILED = "source_failed"
     STALE = "stale"

@@ -13,7 +13,7 @@ from aiortc.rtcrtptransceiver import RTCRtpTransceiver
 
 from . import internals
 from .answer import LocalCandidate, compose
-from .candidates import RemoteCandidate
+from .candidates import DEFAULT_RULES, AddressRules, RemoteCandidate
 from .equipment import Equipment
 from .events import (
     CandidateGathered,
@@ -49,9 +49,11 @@ class PeerSession:
         servers: Servers,
         equipment: Equipment,
         offered_at: float,
+        rules: AddressRules = DEFAULT_RULES,
     ) -> None:
         """Prepare; `offered_at` is the monotonic time of the offer's receipt."""
         self.viewer_id = viewer_id
+        self.rules = rules
         self.offer = offer
         self._equipment = equipment
         self._limits = equipment.limits
