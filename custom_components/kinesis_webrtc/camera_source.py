@@ -1,7 +1,8 @@
 """A Home Assistant camera as the peer's media source."""
 
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final, override
+from typing import Any, Final, override
 from urllib.parse import urlsplit
 
 from homeassistant.components.camera import (
@@ -10,12 +11,16 @@ from homeassistant.components.camera import (
     async_get_stream_source,
     get_camera_from_entity_id,
 )
-from homeassistant.core import HomeAssistant
+from homeassistant.components.camera.const import (
+    DOMAIN as CAMERA_DOMAIN,
+    PREF_ORIENTATION,
+)
+from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 
 from .const import DOMAIN
-from .peer import MediaSource, Source, SourceError, Stills, StreamUrl
+from .peer import MediaSource, Orientation, Source, SourceError, Stills, StreamUrl
 from .webrtc_camera import async_speaks_webrtc, async_webrtc_camera
 
 # Seconds; cameras of stills seldom have a new one sooner, and each costs an encoding.
@@ -83,6 +88,31 @@ class CameraSource(MediaSource):
         """Return the camera's entity id as of now, None if it was removed."""
         return er.async_resolve_entity_id(er.async_get(self._hass), self._camera)
 
+    @property
+    def _orientation(self) -> Orientation:
+        """Return how the user wants the camera's stream turned."""
+        entry = er.async_get(self._hass).async_get(self.entity_id or "")
+        options: Mapping[str, Any] = (
+            entry.options.get(CAMERA_DOMAIN, {}) if entry else {}
+        )
+        return Orientation(options.get(PREF_ORIENTATION, Orientation.NONE))
+
+    @callback
+    def async_follow_orientation(self, on_turned: Callable[[], None]) -> CALLBACK_TYPE:
+        """Call back when the stream is to be turned otherwise; return what ends it."""
+        known = self._orientation
+
+        @callback
+        def async_compare(_: Event[er.EventEntityRegistryUpdatedData]) -> None:
+            nonlocal known
+            before, known = known, self._orientation
+            if known is not before:
+                on_turned()
+
+        return self._hass.bus.async_listen(
+            er.EVENT_ENTITY_REGISTRY_UPDATED, async_compare
+        )
+
     @override
     async def resolve(self) -> Source:
         """Return where the camera's stream is now, or else what there is in its place.
@@ -108,6 +138,7 @@ class CameraSource(MediaSource):
         stream = StreamUrl(
             url=url or "",
             options=_ffmpeg_options(camera.stream_options),
+            orientation=self._orientation,
             still=stills.fetch if _has_stills(camera) else None,
         )
         if url and urlsplit(url).scheme in ("", *_FFMPEG_SCHEMES):

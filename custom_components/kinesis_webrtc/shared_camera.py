@@ -8,7 +8,7 @@ import logging
 from typing import Any, override
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 
 from .alexa_camera import AlexaCamera
 from .camera_issue import CameraIssue
@@ -83,6 +83,7 @@ class SharedCamera(SubentryRuntime):
         self._stun_server = IceServer(urls=(stun_url,))
         self._prepared: asyncio.Task[None] | None = None
         self._channel: ChannelMaster | None = None
+        self._stop_following: CALLBACK_TYPE | None = None
         self._viewer_listeners: set[Callable[[ViewerEvent], None]] = set()
         self.sessions = SessionLog()
         self._issue = CameraIssue(hass=hass, subentry=subentry)
@@ -112,6 +113,7 @@ class SharedCamera(SubentryRuntime):
                 CameraSource(hass=self._hass, camera=stream) if stream else None
             ),
             on_event=self._on_session_event,
+            on_format=self._async_changed,
             live_only=is_self_test,
             talk_sink=self._speaker,
         )
@@ -201,6 +203,7 @@ class SharedCamera(SubentryRuntime):
             self._hass, self._peer.prepare(), f"{DOMAIN} peer {self.subentry.title}"
         )
         self._async_start_channel()
+        self._stop_following = self.source.async_follow_orientation(self._peer.reopen)
         self._keep_warm.async_start()
 
     @callback
@@ -227,6 +230,9 @@ class SharedCamera(SubentryRuntime):
 
     async def _async_stop_camera(self) -> None:
         self._keep_warm.async_stop()
+        if self._stop_following is not None:
+            self._stop_following()
+            self._stop_following = None
         await self.self_test.async_stop()
         await self._async_stop_channel()
         if self._prepared is not None:

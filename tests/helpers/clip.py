@@ -61,14 +61,17 @@ def make_unknown_clip(folder: Path) -> Path:
     return path
 
 
-def make_still(brightness: int, *, codec: str = "mjpeg", size: int = 64) -> bytes:
-    """Return a JPEG or PNG of one grey."""
-    pixels = np.full((size, size, 3), brightness, dtype=np.uint8)
+def make_still(
+    brightness: int, *, codec: str = "mjpeg", size: int | tuple[int, int] = 64
+) -> bytes:
+    """Return a JPEG or PNG of one grey, square if the size is one number."""
+    width, height = (size, size) if isinstance(size, int) else size
+    pixels = np.full((height, width, 3), brightness, dtype=np.uint8)
     frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
     output = BytesIO()
     with av.open(output, "w", format="image2pipe") as container:
         stream = container.add_stream(codec, rate=1)
-        stream.width = stream.height = size
+        stream.width, stream.height = width, height
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "rgb24"
         container.mux(
             stream.encode(frame.reformat(format=stream.pix_fmt, dst_color_range="JPEG"))

@@ -1,9 +1,10 @@
 """A camera's stream is looked up when it is needed."""
 
 from collections.abc import AsyncGenerator
-from unittest.mock import MagicMock, PropertyMock, patch
+from unittest.mock import MagicMock, Mock, PropertyMock, patch
 
 from homeassistant.components import camera as camera_component
+from homeassistant.components.stream import Orientation as HomeAssistantOrientation
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
@@ -14,6 +15,7 @@ import pytest
 from custom_components.kinesis_webrtc.camera_source import CameraSource
 from custom_components.kinesis_webrtc.const import DOMAIN
 from custom_components.kinesis_webrtc.peer import (
+    Orientation,
     SourceError,
     Stills,
     StreamUrl,
@@ -247,3 +249,49 @@ async def test_says_why_there_is_no_stream(
     with pytest.raises(SourceError) as raised:
         await source.resolve()
     assert raised.value.reason == "camera_removed"
+
+
+def turn(
+    entity_registry: er.EntityRegistry, camera: er.RegistryEntry, orientation: int
+) -> None:
+    """Have a user turn a camera's stream, as its preferences keep it."""
+    entity_registry.async_update_entity_options(
+        camera.entity_id, "camera", {"orientation": orientation}
+    )
+
+
+async def test_the_stream_is_turned_as_the_user_wants_it(
+    hass: HomeAssistant,
+    camera: er.RegistryEntry,
+    entity_registry: er.EntityRegistry,
+    streaming: StreamingCamera,
+) -> None:
+    source = CameraSource(hass=hass, camera=camera.id)
+    assert (await source.resolve()).orientation is Orientation.NONE
+    for wanted in HomeAssistantOrientation:
+        turn(entity_registry, camera, wanted)
+        stream = await source.resolve()
+        assert isinstance(stream, StreamUrl)
+        assert stream.orientation == wanted
+
+
+async def test_it_is_told_when_the_stream_is_turned_otherwise(
+    hass: HomeAssistant,
+    camera: er.RegistryEntry,
+    entity_registry: er.EntityRegistry,
+) -> None:
+    told = Mock()
+    source = CameraSource(hass=hass, camera=camera.id)
+    stop = source.async_follow_orientation(told)
+    turn(entity_registry, camera, 3)
+    assert told.call_count == 1
+    turn(entity_registry, camera, 3)
+    entity_registry.async_update_entity(camera.entity_id, new_entity_id="camera.other")
+    await hass.async_block_till_done()
+    assert told.call_count == 1
+    stop()
+    entity_registry.async_update_entity_options(
+        "camera.other", "camera", {"orientation": 1}
+    )
+    await hass.async_block_till_done()
+    assert told.call_count == 1

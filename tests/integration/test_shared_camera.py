@@ -404,3 +404,24 @@ async def test_a_sub_stream_for_alexa_comes_and_goes_with_its_name(
         named = source.entity_id if source is not None else None
         assert named == (stream.entity_id if CONF_ALEXA_STREAM in data else None)
         masters.peers[-2].mock.shutdown.assert_awaited_once()
+
+
+async def test_a_camera_that_is_turned_is_opened_anew(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    master: Master,
+    camera: er.RegistryEntry,
+    entity_registry: er.EntityRegistry,
+) -> None:
+    entity_registry.async_update_entity_options(
+        camera.entity_id, "camera", {"orientation": 6}
+    )
+    await hass.async_block_till_done()
+    assert master.peer.reopen.call_count == 1
+
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    entity_registry.async_update_entity_options(
+        camera.entity_id, "camera", {"orientation": 1}
+    )
+    await hass.async_block_till_done()
+    assert master.peer.reopen.call_count == 1

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 import shutil
 
@@ -10,6 +12,7 @@ import pytest
 from custom_components.kinesis_webrtc.peer import (
     EndReason,
     Limits,
+    Orientation,
     SourceError,
     Stills,
     StreamUrl,
@@ -423,3 +426,30 @@ async def test_closing_ends_holds(make_feed: Callable[..., CameraFeed]) -> None:
     release()
     feed.hold()
     assert not feed.is_open
+
+
+async def test_camera_is_opened_anew_with_another_source_and_viewers_stay(
+    make_feed: Callable[..., CameraFeed], ends: Ends, clip: Path
+) -> None:
+    class Turned(FileSource):
+        orientation = Orientation.NONE
+
+        async def resolve(self) -> StreamUrl:
+            stream = await super().resolve()
+            return replace(stream, orientation=self.orientation)
+
+    camera = Turned(clip)
+    feed = make_feed(camera, backoff_floor=60.0)
+    feed.reopen()
+    assert not feed.is_open
+    viewer = feed.subscribe(ends)
+    units = await take(viewer, 3)
+    camera.orientation = Orientation.ROTATE_RIGHT
+    feed.reopen()
+    while feed.format is None or feed.format.width != 240:
+        units += await take(viewer, 1)
+    units += await take(viewer, 5)
+    assert feed.opened == 2
+    assert feed.format.transcoded_from == "h264"
+    assert all(a.timestamp < b.timestamp for a, b in pairwise(units))
+    assert not ends.seen

@@ -15,7 +15,7 @@ import av
 import numpy as np
 import pytest
 
-from custom_components.kinesis_webrtc.peer import StreamUrl
+from custom_components.kinesis_webrtc.peer import Orientation, StreamUrl
 from custom_components.kinesis_webrtc.peer.h264 import (
     AccessUnit,
     has_b_slice,
@@ -56,9 +56,14 @@ def sink() -> Sink:
 
 @pytest.fixture
 def read(sink: Sink) -> Callable[..., Outcome]:
-    def run(url: Path | str, stop_after: int = 0, **options: str) -> Outcome:
+    def run(
+        url: Path | str,
+        stop_after: int = 0,
+        orientation: Orientation = Orientation.NONE,
+        **options: str,
+    ) -> Outcome:
         sink.reader = StreamReader(
-            StreamUrl(url=str(url), options=options),
+            StreamUrl(url=str(url), options=options, orientation=orientation),
             timeline=Timeline(),
             on_format=sink.formats.append,
             on_unit=sink.take,
@@ -464,3 +469,23 @@ def test_http_gives_other_codecs_to_the_transcoder_whole(
     frames = [f for unit in sink.units for f in decoder.decode(av.Packet(unit.data))]
     frames += decoder.decode(None)
     assert len(frames) == len(sink.units) >= 24
+
+
+@pytest.mark.parametrize("door", ["file", "http"])
+def test_pictures_that_are_to_be_turned_are_transcoded(
+    clips: Path, sink: Sink, read: Callable[..., Outcome], serve: str, door: str
+) -> None:
+    path = make_clip(clips / "turned.ts", seconds=1, gop=10)
+    url = path if door == "file" else f"{serve}/{path.name}"
+    assert read(url, orientation=Orientation.ROTATE_LEFT, re="0") == Outcome()
+    (known,) = sink.formats
+    assert (known.width, known.height) == (240, 320)
+    assert known.transcoded_from == "h264"
+    decoder = av.CodecContext.create("h264", "r")
+    frames = [f for unit in sink.units for f in decoder.decode(av.Packet(unit.data))]
+    frames += decoder.decode(None)
+    assert len(frames) == len(sink.units) >= 24
+    # The bar, which stood and went to the right, lies and climbs.
+    rows = [int(f.to_ndarray(format="gray").mean(axis=1).argmax()) for f in frames]
+    assert rows[0] > 300
+    assert rows[20] < rows[10] < rows[0]

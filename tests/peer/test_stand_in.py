@@ -14,6 +14,7 @@ from custom_components.kinesis_webrtc.peer import (
     KeyFrameSent,
     Limits,
     MasterPeer,
+    Orientation,
     SourceError,
     StreamUrl,
     stand_in,
@@ -319,9 +320,11 @@ def alone() -> tuple[StandIn, Ring]:
     return shown, ring
 
 
-async def shown_by(stand_in: StandIn, ring: Ring) -> list[AccessUnit]:
+async def shown_by(
+    stand_in: StandIn, ring: Ring, stream: StreamUrl | None = None
+) -> list[AccessUnit]:
     """Return what is shown while the camera opens."""
-    stand_in.begin(StreamUrl(url="rtsp://camera"), None)
+    stand_in.begin(stream or StreamUrl(url="rtsp://camera"), None)
     stand_in.show()
     await asyncio.sleep(0)
     await stand_in.end()
@@ -348,6 +351,22 @@ async def test_picture_that_needs_those_before_it_is_not_kept(
     shown, ring = alone
     shown.keep(AccessUnit(IDR.replace(b"\x65", b"\x41"), 0, is_key=True))
     assert await shown_by(shown, ring) == []
+
+
+async def test_picture_that_was_turned_otherwise_is_not_kept(
+    alone: tuple[StandIn, Ring],
+) -> None:
+    shown, ring = alone
+    shown.keep(AccessUnit(IDR, 0, is_key=True))
+    turned = StreamUrl(url="rtsp://camera", orientation=Orientation.FLIP)
+    assert await shown_by(shown, ring, turned) == []
+
+
+def test_still_is_turned_as_the_stream_is() -> None:
+    jpeg = make_still(100, size=(640, 360))
+    for size, shape in (((180, 320), (180, 320)), (None, (360, 640))):
+        data = encode(jpeg, size, Orientation.ROTATE_LEFT)
+        assert sizes([AccessUnit(data, 0, is_key=True)]) == [shape]
 
 
 async def test_stream_that_is_there_is_not_replaced(

@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from custom_components.kinesis_webrtc.peer import transcode
+from custom_components.kinesis_webrtc.peer import Orientation, transcode
 from custom_components.kinesis_webrtc.peer.h264 import nal_units
 from custom_components.kinesis_webrtc.peer.transcode import (
     EncodedPicture,
@@ -93,6 +93,22 @@ def test_key_pictures_come_every_two_seconds_with_their_parameter_sets() -> None
         assert {7, 8, 5} <= set(kinds) if picture.is_key else 1 in kinds
         # One slice each: what is lost on the way is one picture.
         assert sum(kind in (1, 5) for kind in kinds) == 1
+
+
+def test_pictures_are_turned_after_they_were_made_to_fit(
+    show: Callable[[list[EncodedPicture]], list[av.VideoFrame]],
+) -> None:
+    encoder = Encoder(rate=25, orientation=Orientation.ROTATE_RIGHT)
+    pixels = np.full((1080, 1920, 3), 40, dtype=np.uint8)
+    pixels[:, :960] = 200
+    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+    pictures = [p for n in range(3) for p in encoder.encode(frame, n * 3600)]
+    assert encoder.size == (720, 1280)
+    for turned in show(pictures):
+        grey = turned.to_ndarray(format="gray")
+        assert grey.shape == (1280, 720)
+        assert grey[:600].mean() > 180
+        assert grey[680:].mean() < 60
 
 
 def test_no_picture_waits_for_the_next() -> None:

@@ -19,6 +19,7 @@ from .internals import IncompatibleLibraryError
 from .limits import Limits
 from .master import MasterPeer
 from .offer import Offer, OfferRefused, RefusalReason, normalise
+from .orientation import Orientation
 from .probe import ProbeStep, ProbeViewer, candidate_types
 from .servers import IceServer
 from .source import (
@@ -49,6 +50,7 @@ __all__ = [
     "MediaSource",
     "Offer",
     "OfferRefused",
+    "Orientation",
     "Picture",
     "ProbeStep",
     "ProbeViewer",

@@ -28,7 +28,7 @@ from .rtp_stream import RtpStream
 from .small import SmallPictures
 from .sound_fanout import SoundFanout
 from .sound_stream import SoundStream
-from .source import MediaSource, SourceError, Stills
+from .source import MediaSource, Stills
 from .sources import Sources
 from .stand_in import StandIn
 from .subscription import EndCallback, Subscription
@@ -50,13 +50,16 @@ class CameraFeed:
         limits: Limits,
         fallback: MediaSource | None = None,
         fanout: Fanout | None = None,
+        on_format: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare; nothing is opened before the first subscription or hold.
 
         `fallback` is opened in turns with the source where that gives nothing;
-        `fanout` is that of another feed of the same camera.
+        `fanout` is that of another feed of the same camera; `on_format` is called in
+        the event loop when `format` is another one.
         """
         self._sources = Sources(source, fallback)
+        self._on_format = on_format
         self._limits = limits
         self._subscriptions: set[Subscription] = set()
         self._listeners: set[Subscription] = set()
@@ -66,7 +69,6 @@ class CameraFeed:
         self._patience = Patience(limits)
         self._has_stills = False
         self._timeline = Timeline()
-        self._veterans: set[Subscription] = set()
         self._delivered_at: float | None = None
         self._closed = False
         self._ask_source: Callable[[], None] | None = None
@@ -129,26 +131,26 @@ class CameraFeed:
 
         return release
 
+    def reopen(self) -> None:
+        """Open the camera anew, if it is open: its source is another one now."""
+        if self._task is not None:
+            self._task.cancel()
+
     def subscribe(
         self, on_end: EndCallback, *, live_only: bool = False
     ) -> Subscription:
         """Join; the first one opens the camera, beside whatever the caller does."""
-        subscription = Subscription(
-            self, on_end, self._limits.backlog, live_only=live_only
-        )
-        is_first = not self._subscriptions
-        self._subscriptions.add(subscription)
-        self._loop = asyncio.get_running_loop()
-        if is_first:
+        joined = Subscription(self, on_end, self._limits.backlog, live_only=live_only)
+        if not self._subscriptions:
             self._wish(to_watch=True)
+        self._subscriptions.add(joined)
         self._show_stand_in()
-        return subscription
+        return joined
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Leave; after the last one the camera stays open for a moment."""
         self._subscriptions.discard(subscription)
         self._listeners.discard(subscription)
-        self._veterans.discard(subscription)
         self.small.remove(subscription)
         self._linger()
 
@@ -231,6 +233,7 @@ class CameraFeed:
         )
 
     def _ensure(self) -> None:
+        self._loop = asyncio.get_running_loop()
         if self._task is None and not self._closed:
             self._task = asyncio.create_task(self._run(), name="kinesis_webrtc feed")
             self._task.add_done_callback(self._finished)
@@ -258,7 +261,8 @@ class CameraFeed:
             self.ring.forget()
             self.small.forget()
             if self._delivered_at is not None:
-                self._veterans |= self._subscriptions
+                for subscription in self._subscriptions:
+                    subscription.has_seen_live = True
                 self._patience.delivered(self._delivered_at)
             elif self._is_wanted and self._sources.failed():
                 continue
@@ -280,21 +284,14 @@ class CameraFeed:
 
     def _show_stand_in(self) -> None:
         # Who has seen the live stream is not to be taken back in time.
-        if self._subscriptions and not self._veterans:
+        if {each.has_seen_live for each in self._subscriptions} == {False}:
             self._stand_in.show()
 
     async def _open_and_read(self) -> Outcome:
         self._delivered_at = None
-        try:
-            async with asyncio.timeout(self._limits.open_timeout):
-                stream = await self._sources.current.resolve()
-        except SourceError as err:
-            return Outcome(detail=err.reason)
-        except TimeoutError:
-            return Outcome(detail="no_stream_in_time")
-        except Exception as err:  # noqa: BLE001
-            _LOGGER.debug("A source failed: %s", type(err).__name__)
-            return Outcome(detail=type(err).__name__)
+        stream = await self._sources.resolve(self._limits.open_timeout)
+        if isinstance(stream, Outcome):
+            return stream
         self._has_stills = isinstance(stream, Stills)
         if not self._is_wanted:
             return Outcome(detail=_UNWATCHED)
@@ -321,6 +318,7 @@ class CameraFeed:
         """Take what the next picture begins, in the reader's thread."""
         self.small.learn(stream_format)
         self.format = stream_format
+        self._call_soon(self._on_format)
 
     def _deliver(self, unit: AccessUnit) -> None:
         """Take a picture, in the reader's thread."""
@@ -333,9 +331,13 @@ class CameraFeed:
         """Tell that there is a picture in a ring; for any thread."""
         self.small.wake()
         self.fanout.wake()
-        if self._listeners and self._loop is not None:
+        if self._listeners:
+            self._call_soon(self._wake_listeners)
+
+    def _call_soon(self, handle: Callable[[], None]) -> None:
+        if self._loop is not None:
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._wake_listeners)
+                self._loop.call_soon_threadsafe(handle)
 
     def _wake_listeners(self) -> None:
         for subscription in tuple(self._listeners):
@@ -345,5 +347,4 @@ class CameraFeed:
         for subscription in tuple(self._subscriptions):
             self._subscriptions.discard(subscription)
             self._listeners.discard(subscription)
-            self._veterans.discard(subscription)
             subscription.end(reason, detail)

@@ -47,6 +47,7 @@ class MasterPeer:
         small_source: MediaSource | None = None,
         viewer_limit: int = 10,
         on_event: Callable[[SessionEvent], None],
+        on_format: Callable[[], None] = lambda: None,
         live_only: Callable[[str], bool] = lambda _: False,
         limits: Limits | None = None,
         talk_sink: TalkSink | None = None,
@@ -56,16 +57,17 @@ class MasterPeer:
         `small_source` is the same camera once more, with smaller pictures: for viewers
         that take no larger ones than an Echo. Where it gives nothing they get the
         source's, made smaller if need be.
-        Candidates are told of only after `answer` has returned. `live_only` tells of a
-        viewer's id whether it is to see nothing else than the live stream, also while the
-        camera opens. Without a `talk_sink` nothing is taken of what viewers send.
+        Candidates are told of only after `answer` has returned. `on_format` is called
+        when what is known of the pictures has changed. `live_only` tells of a viewer's id
+        whether it is to see nothing else than the live stream, also while the camera
+        opens. Without a `talk_sink` nothing is taken of what viewers send.
         """
         self._talk_back = TalkBack(talk_sink) if talk_sink is not None else None
         self._limits = limits or Limits()
         self._viewer_limit = viewer_limit
         self._on_event = on_event
         self._live_only = live_only
-        self._feed = CameraFeed(source=source, limits=self._limits)
+        self._feed = CameraFeed(source=source, limits=self._limits, on_format=on_format)
         self._small_feed = self._feed
         if small_source is not None:
             self._small_feed = CameraFeed(
@@ -73,6 +75,7 @@ class MasterPeer:
                 fallback=source,
                 limits=self._limits,
                 fanout=self._feed.fanout,
+                on_format=on_format,
             )
         self._resolver = Resolver()
         self._tls: ssl.SSLContext | None = None
@@ -113,6 +116,11 @@ class MasterPeer:
                 each()
 
         return release
+
+    def reopen(self) -> None:
+        """Open the camera anew, if it is open: a source of it is another one now."""
+        for feed in self._feeds:
+            feed.reopen()
 
     async def prepare(self) -> None:
         """Do once what is slow. Raises IncompatibleLibraryError."""

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from .assembly import Assembler, Picture
 from .cpu import CpuMeter
 from .h264 import AccessUnit, ParameterSets, has_b_slice
+from .orientation import Orientation
 from .sound import SoundCoder, SoundSink
 from .source import StreamUrl
 from .timeline import CLOCK_RATE, Timeline
@@ -95,6 +96,7 @@ class StreamReader:
         self._format: StreamFormat | None = None
         self._has_b_pictures = False
         self._is_damaged = False
+        self._is_turned = stream.orientation is not Orientation.NONE
         scheme = urlsplit(stream.url).scheme
         self._is_rtsp = scheme in _RTSP
         self._is_live = scheme in _LIVE
@@ -129,7 +131,7 @@ class StreamReader:
         if self._is_rtsp:
             timeout = str(int(self._timeouts[1] * 1_000_000))
             parsed = _PARSED_RTSP | {"timeout": timeout}
-        if self._is_live:
+        if self._is_live and not self._is_turned:
             unparsed = _UNPARSED_RTSP if self._is_rtsp else _UNPARSED
             container = av.open(
                 url, options=parsed | unparsed | options, timeout=self._timeouts
@@ -147,10 +149,13 @@ class StreamReader:
         if context is None:
             return Outcome(detail="unknown_codec", is_unsupported=True)
         codec = context.name
-        passes = codec == "h264" and not self._has_b_pictures
+        passes = codec == "h264" and not (self._has_b_pictures or self._is_turned)
         if not passes:
             b_pictures = " with B pictures" if self._has_b_pictures else ""
-            _LOGGER.debug("The stream is %s%s: transcoding", codec, b_pictures)
+            turned = ", to be turned" if self._is_turned else ""
+            _LOGGER.debug(
+                "The stream is %s%s%s: transcoding", codec, b_pictures, turned
+            )
             yield_to_others()
         while not self._stopped.is_set():
             self._timeline.restart()
@@ -229,7 +234,7 @@ class StreamReader:
     def _transcode(
         self, container: InputContainer, stream: VideoStream, codec: str
     ) -> None:
-        transcoder = Transcoder(stream)
+        transcoder = Transcoder(stream, self._stream.orientation)
         sets = ParameterSets()
         for packet in self._packets(container, stream):
             self._cpu.lap()

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from .orientation import Orientation
 from .servers import IceServer
 
 type FetchStill = Callable[[], Awaitable[bytes]]
@@ -21,6 +22,9 @@ class StreamUrl:
 
     url: str = field(repr=False)
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    orientation: Orientation = Orientation.NONE
+    """How its pictures, and those of `still`, are to be turned."""
+
     still: FetchStill | None = field(default=None, repr=False, compare=False)
     """For the picture of now while the stream opens, where it takes no second pull."""
 

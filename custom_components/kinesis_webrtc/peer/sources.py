@@ -1,9 +1,14 @@
 """A camera's source, and another one for when it gives nothing."""
 
+import asyncio
+import logging
 import time
 from typing import Final
 
-from .source import MediaSource
+from .reader import Outcome
+from .source import MediaSource, Source, SourceError
+
+_LOGGER = logging.getLogger(__name__)
 
 # In seconds: after so long, the source itself is tried again before the other one.
 _FORGIVEN: Final = 300.0
@@ -27,6 +32,19 @@ class Sources:
     def is_fallback(self) -> bool:
         """Whether that is not the source itself."""
         return self.current is not self._all[0]
+
+    async def resolve(self, timeout: float) -> Source | Outcome:
+        """Return what to open now, or why there is nothing; `timeout` is in seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                return await self.current.resolve()
+        except SourceError as err:
+            return Outcome(detail=err.reason)
+        except TimeoutError:
+            return Outcome(detail="no_stream_in_time")
+        except Exception as err:  # noqa: BLE001
+            _LOGGER.debug("A source failed: %s", type(err).__name__)
+            return Outcome(detail=type(err).__name__)
 
     def begin(self) -> None:
         """Say that somebody wants the camera again."""

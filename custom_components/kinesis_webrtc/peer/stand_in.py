@@ -12,6 +12,7 @@ from typing import Final
 
 from .h264 import AccessUnit, is_idr
 from .limits import Limits
+from .orientation import Orientation
 from .reader import StreamFormat
 from .ring import Ring
 from .source import FetchStill, Source, StreamUrl
@@ -58,6 +59,7 @@ class StandIn:
         self._kept_at = float("-inf")
         self._is_opening = False
         self._fetch: FetchStill | None = None
+        self._orientation = Orientation.NONE
         self._size: tuple[int, int] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -76,7 +78,13 @@ class StandIn:
 
         What was known of its pictures is most likely what they will be like.
         """
-        self._fetch = stream.still if isinstance(stream, StreamUrl) else None
+        orientation = Orientation.NONE
+        self._fetch = None
+        if isinstance(stream, StreamUrl):
+            orientation, self._fetch = stream.orientation, stream.still
+        if orientation is not self._orientation:
+            # What was kept is turned as it was to be then.
+            self._orientation, self._kept_at = orientation, float("-inf")
         self._size = (known.width, known.height) if known is not None else None
         self._timeline.restart()
         self._is_opening = True
@@ -111,7 +119,9 @@ class StandIn:
         try:
             async with asyncio.timeout(self._limits.open_timeout):
                 picture = await self._fetch() if self._fetch is not None else b""
-                return await asyncio.to_thread(encode, picture, self._size)
+                return await asyncio.to_thread(
+                    encode, picture, self._size, self._orientation
+                )
         except Exception as err:  # noqa: BLE001 - a camera raises what it likes
             _LOGGER.debug("No still while the camera opens: %s", type(err).__name__)
             return None
@@ -128,16 +138,21 @@ class StandIn:
         return is_shown
 
 
-def encode(picture: bytes, size: tuple[int, int] | None) -> bytes:
+def encode(
+    picture: bytes,
+    size: tuple[int, int] | None,
+    orientation: Orientation = Orientation.NONE,
+) -> bytes:
     """Return a JPEG or PNG as a key picture, for which it blocks for some milliseconds.
 
-    It gets the size that is given if it has those proportions. Raises FFmpegError or
-    ValueError.
+    It gets the size that is given if it has those proportions when it is turned. Raises
+    FFmpegError or ValueError.
     """
     frame = decode(picture)
-    if size is not None and not _fits(size, (frame.width, frame.height)):
+    turned = orientation.turned(frame.width, frame.height)
+    if size is not None and not _fits(size, turned):
         size = None
-    encoder = Encoder(rate=1, size=size)
+    encoder = Encoder(rate=1, size=size, orientation=orientation)
     for encoded in encoder.encode(frame, 0):
         return encoded.data
     raise ValueError("no picture")

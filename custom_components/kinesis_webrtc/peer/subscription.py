@@ -46,6 +46,8 @@ class Subscription:
         self._lock = threading.Lock()
         self._has_begun = False
         self._closed = False
+        self.has_seen_live = False
+        """Whether the camera's stream has broken off since this one is there."""
         self._waiter: asyncio.Future[None] | None = None
 
     @property

@@ -13,6 +13,8 @@ import av
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from .orientation import Orientation, Turner
+
 CLOCK_RATE: Final = 90_000
 # The most that level 3.1 takes (ITU-T H.264 table A-1), which every viewer's offer has.
 _MAX_WIDTH, _MAX_HEIGHT = 1280, 720
@@ -49,11 +51,13 @@ class Encoder:
         rate: float,
         key_interval: float = _KEY_INTERVAL,
         size: tuple[int, int] | None = None,
+        orientation: Orientation = Orientation.NONE,
     ) -> None:
         """Prepare for so many pictures a second, and a key picture every so often.
 
         `key_interval` is in seconds; `size` is what comes out, if not what fits.
         """
+        self._turner = Turner(orientation)
         self._fixed_size = size
         self._rate = max(1, round(rate))
         self._group = max(1, round(rate * key_interval))
@@ -76,17 +80,24 @@ class Encoder:
         """
         if self._context is None or (frame.width, frame.height) != self._source_size:
             self._source_size = frame.width, frame.height
-            size = self._fixed_size or _fit(frame.width, frame.height)
+            size = self._fixed_size or _fit(*self._turned(frame.width, frame.height))
             self._context = self._create(*size)
         picture = frame.reformat(
-            *self.size, format="yuv420p", dst_color_range="MPEG", interpolation="AREA"
+            *self._turned(*self.size),
+            format="yuv420p",
+            dst_color_range="MPEG",
+            interpolation="AREA",
         )
+        picture = self._turner.turn(picture)
         kinds = av.video.frame.PictureType
         picture.pict_type = kinds.I if is_key else kinds.NONE
         picture.pts = timestamp
         picture.time_base = Fraction(1, CLOCK_RATE)
         for packet in self._context.encode(picture):
             yield EncodedPicture(bytes(packet), timestamp, packet.is_keyframe)
+
+    def _turned(self, width: int, height: int) -> tuple[int, int]:
+        return self._turner.orientation.turned(width, height)
 
     def _create(self, width: int, height: int) -> VideoCodecContext:
         context = av.CodecContext.create("libx264", "w")
@@ -112,7 +123,9 @@ class Encoder:
 class Transcoder:
     """Decodes a stream of whatever codec and encodes it anew, as it comes."""
 
-    def __init__(self, stream: VideoStream) -> None:
+    def __init__(
+        self, stream: VideoStream, orientation: Orientation = Orientation.NONE
+    ) -> None:
         """Prepare for a stream that was opened."""
         self._stream = stream
         self._decoder = stream.codec_context
@@ -120,7 +133,7 @@ class Transcoder:
         self._decoder.thread_type = "SLICE"
         self._decoder.flags |= av.codec.context.Flags.low_delay
         rate = float(stream.average_rate or stream.guessed_rate or _MAX_RATE)
-        self._encoder = Encoder(rate=min(rate, _MAX_RATE))
+        self._encoder = Encoder(rate=min(rate, _MAX_RATE), orientation=orientation)
         self._selection = Selection()
 
     @property
