@@ -138,7 +138,7 @@ async def test_what_was_sent_is_counted(master: MasterPeer, recorder: Recorder) 
 async def test_closing_that_hangs_is_bounded(
     make_master, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    master = make_master(limits={"close_timeout": 0.1})
+    master = make_master(limits={"close_patience": 0.1})
     await master.answer("echo", ECHO, [])
     pc = master._sessions["echo"]._pc
     stock = pc.close

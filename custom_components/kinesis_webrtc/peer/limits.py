@@ -11,7 +11,13 @@ class Limits:
     """From the answer until a viewer must have connected."""
 
     close_timeout: float = 3.0
-    """How long saying goodbye to a viewer or a TURN server may take."""
+    """How long saying goodbye to a TURN server may take."""
+
+    close_patience: float = 15.0
+    """How long closing a connection may take; on a busy machine that is seconds.
+
+    What is given up half closed keeps memory, and sockets.
+    """
 
     gather_cap: float = 1.0
     """When an answer that must be complete leaves, whatever has been gathered."""

@@ -127,7 +127,7 @@ class ReceivingPeer:
             await self._gathering.halt()
         if self._pc is not None:
             try:
-                async with asyncio.timeout(self._limits.close_timeout):
+                async with asyncio.timeout(self._limits.close_patience):
                     await self._pc.close()
             except TimeoutError:
                 _LOGGER.debug("Closing a peer connection took too long")
