@@ -53,6 +53,8 @@ class SessionRecord:
     remote_type: str | None = None
     seconds: float | None = None
     bytes_sent: int = 0
+    congested_seconds: float = 0.0
+    is_encoded: bool = False
 
 
 class SessionLog:
@@ -121,6 +123,8 @@ class SessionLog:
                 remote_type=connected.remote_type if connected else None,
                 seconds=(now - since).total_seconds() if since else None,
                 bytes_sent=event.bytes_sent,
+                congested_seconds=round(event.congested_seconds, 1),
+                is_encoded=event.is_encoded,
             )
         )
 

@@ -86,6 +86,12 @@ class Ended:
     bytes_sent: int = 0
     """Media and what protects it, without the headers of UDP and IP."""
 
+    congested_seconds: float = 0.0
+    """For how long it got less than all, as its way did not take all."""
+
+    is_encoded: bool = False
+    """Whether it got pictures that were encoded anew, as it could not show the others."""
+
 
 type SessionEvent = (
     CandidateGathered | EndOfCandidates | Connected | KeyFrameSent | Ended

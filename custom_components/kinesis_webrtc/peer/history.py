@@ -22,6 +22,9 @@ class Sent:
     """The picture's number in the ring."""
 
     timestamp: int
+    place: int = 0
+    """The picture's own timestamp, on the clock that all of them are on."""
+
     times: list[bytes] = field(default_factory=list)
     """When each batch was sent, as abs-send-time."""
 

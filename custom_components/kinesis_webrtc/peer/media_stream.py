@@ -106,6 +106,12 @@ class MediaStream:
     def request_key_frame(self) -> None:
         """Take the viewer's wish for a key frame."""
 
+    def take_report(self, lost: float, highest: int) -> None:
+        """Take what the viewer says of the packets that it gets."""
+
+    def take_estimate(self, bitrate: int) -> None:
+        """Take the viewer's estimate of what comes through, in bits per second."""
+
     def find(self, sequence_number: int) -> bytes | None:  # noqa: ARG002
         """Return a packet that the viewer has lost."""
         return None

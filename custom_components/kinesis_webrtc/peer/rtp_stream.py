@@ -4,7 +4,7 @@ from collections.abc import Callable
 import contextlib
 from dataclasses import replace
 import time
-from typing import override
+from typing import Protocol, override
 
 from aiortc.rtcrtpsender import RTCRtpSender
 
@@ -38,6 +38,19 @@ _LONGEST_PAUSE = 0.016
 _RETRY = 0.005
 # A key frame that is sent again is a hundredth of a second younger than what was last.
 _KEY_FRAME_STEP = 900
+
+
+class Observer(Protocol):
+    """What hears of what a viewer says; in the event loop."""
+
+    def take_report(self, lost: float, highest: int) -> None:
+        """Take the share that was lost, and the highest sequence number that came."""
+
+    def take_estimate(self, bitrate: int) -> None:
+        """Take an estimate of what comes through, in bits per second."""
+
+    def asked(self) -> None:
+        """Take a wish for a key frame."""
 
 
 class RtpStream(MediaStream):
@@ -86,6 +99,11 @@ class RtpStream(MediaStream):
         self._has_moved = False
         self._rewound: tuple[int, int] | None = None
         self._key_at = float("-inf")
+        self._shift = 0
+        self._is_thin = self._skips = False
+        self._key_timestamp: int | None = None
+        self.observer: Observer | None = None
+        """What hears of the viewer's reports."""
         self._small = small
         if is_small:
             small.add(self)
@@ -101,22 +119,43 @@ class RtpStream(MediaStream):
         super().stop()
         self._small.remove(self)
 
-    def switch(self, ring: Ring, not_before: int = 0) -> None:
+    def switch(self, ring: Ring, not_before: int = 0, shift: int = 0) -> None:
         """Go on with another ring, from its picture of this number on.
 
-        The picture in flight is still sent. For any thread.
+        Its timestamps are shifted by so much, in 1/90000 s, to be of the same clock. The
+        picture in flight is still sent. For any thread.
         """
         with self._lock:
-            self._ring = ring
+            self._ring, self._shift = ring, shift
             self._cursor.move(ring, not_before)
             # What was lost of the pictures before is none that the next ones need.
             self._history = History()
             self._has_moved = True
         self._fanout.wake()
 
+    def thin(self, *, is_thin: bool) -> None:
+        """Send key pictures alone, or all again, from the next key picture on."""
+        with self._lock:
+            self._is_thin = is_thin
+            self._skips = self._skips or is_thin
+
+    @override
+    def take_report(self, lost: float, highest: int) -> None:
+        """Pass on what the viewer says of the packets that it gets."""
+        if self.observer is not None:
+            self.observer.take_report(lost, highest)
+
+    @override
+    def take_estimate(self, bitrate: int) -> None:
+        """Pass on the viewer's estimate of what comes through."""
+        if self.observer is not None:
+            self.observer.take_estimate(bitrate)
+
     @override
     def request_key_frame(self) -> None:
         """Go back to the latest key picture, unless one has just been sent."""
+        if self.observer is not None:
+            self.observer.asked()
         self._on_key_frame_wanted()
         now = time.monotonic()
         with self._lock:
@@ -131,7 +170,7 @@ class RtpStream(MediaStream):
             key = self._ring.get(self._ring.key or 0)
             if key is not None:
                 start = self._last_timestamp + _KEY_FRAME_STEP
-                self._rewound = start, key.unit.timestamp
+                self._rewound = start, key.unit.timestamp + self._shift
             self._key_at = now
             self._frame = self._assembly = None
             self._due = 0.0
@@ -200,8 +239,7 @@ class RtpStream(MediaStream):
     def _begin(self, now: float, assemble: Assemble) -> bool:
         assert self._layout is not None
         frame = self._cursor.take()
-        # A picture without a payload has nothing that could be sent.
-        while frame is not None and not frame.payloads:
+        while frame is not None and not self._is_wanted(frame):
             frame = self._cursor.take()
         if frame is None:
             return False
@@ -209,7 +247,7 @@ class RtpStream(MediaStream):
         self._assembly = assemble(frame, self._layout)
         self._batch = self._done = 0
         self._began = now
-        timestamp = frame.unit.timestamp
+        timestamp = frame.unit.timestamp + self._shift
         if self._has_moved:
             self._has_moved, self._rewound = False, None
             if timestamp <= self._last_timestamp:
@@ -225,9 +263,20 @@ class RtpStream(MediaStream):
             self._key_at = now
         self._last_timestamp = timestamp
         timestamp = (self._origin + timestamp) & 0xFFFFFFFF
-        self._sent = Sent(self._sequence_number, frame.number, timestamp)
+        place = frame.unit.timestamp + self._shift
+        self._sent = Sent(self._sequence_number, frame.number, timestamp, place)
         self._history.append(self._sent, self._ring.first)
         return True
+
+    def _is_wanted(self, frame: Frame) -> bool:
+        unit = frame.unit
+        if unit.is_key:
+            self._skips, self._key_timestamp = self._is_thin, unit.timestamp
+        # What goes on with a key picture is part of it.
+        elif self._skips and unit.timestamp != self._key_timestamp:
+            return False
+        # A picture without a payload has nothing that could be sent.
+        return bool(frame.payloads)
 
     def _send(self, batch: Batch, scratch: takeover.Scratch) -> bool:
         frame, sent = self._frame, self._sent
@@ -242,7 +291,7 @@ class RtpStream(MediaStream):
             begin=self._done,
             frame_ntp=frame.ntp,
             # The camera's own, also where the picture is shown once more.
-            frame_timestamp=frame.unit.timestamp,
+            frame_timestamp=sent.place,
         )
         if self._done < len(batch.spans):
             return False

@@ -14,6 +14,7 @@ from aiortc.rtcrtptransceiver import RTCRtpTransceiver
 from . import internals
 from .answer import LocalCandidate, compose
 from .candidates import DEFAULT_RULES, AddressRules, RemoteCandidate
+from .care import Care
 from .equipment import Equipment
 from .events import (
     CandidateGathered,
@@ -21,7 +22,6 @@ from .events import (
     Ended,
     EndOfCandidates,
     EndReason,
-    KeyFrameSent,
     SessionEvent,
     Timings,
 )
@@ -78,6 +78,7 @@ class PeerSession:
         self._subscription = self._feed.subscribe(
             self.end, live_only=equipment.live_only
         )
+        self.care = Care(equipment, offer, self._start)
 
     @property
     def timings(self) -> Timings:
@@ -133,6 +134,7 @@ class PeerSession:
         if self._timer is not None:
             self._timer.cancel()
         self._subscription.close()
+        self.care.close()
         for stream in self._streams:
             stream.stop()
         if self._sound is not None:
@@ -151,6 +153,8 @@ class PeerSession:
                     timings=self.timings,
                     detail=detail,
                     bytes_sent=self.bytes_sent,
+                    congested_seconds=self.care.congested_seconds,
+                    is_encoded=self.care.is_encoded,
                 )
             )
 
@@ -240,6 +244,7 @@ class PeerSession:
                 on_failure=functools.partial(self.end, EndReason.CONNECTION_FAILED),
             )
             self._streams.append(stream)
+            self.care.watch(stream)
         elif media.kind == "video":
             if self.offer.is_echo:
                 self._feed.small.add(self._subscription)
@@ -298,13 +303,7 @@ class PeerSession:
         if self.has_ended:
             return
         self._key_frame_ms = self._elapsed()
-        self._emit(
-            KeyFrameSent(
-                viewer_id=self.viewer_id,
-                is_small=self.offer.is_echo,
-                shrunk_from=self._feed.small.shrunk_from,
-            )
-        )
+        self._emit(self.care.key_frame_sent(self.viewer_id))
 
     def _candidate_gathered(self, candidate: LocalCandidate) -> None:
         if not self.offer.trickle or self.has_ended:

@@ -6,6 +6,7 @@ lets aiortc send by itself.
 
 import asyncio
 from collections.abc import Callable, Iterable
+import contextlib
 import inspect
 import logging
 import struct
@@ -18,6 +19,14 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtcrtpsender import RTCRtpSender
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    AnyRtcpPacket,
+    RtcpPsfbPacket,
+    RtcpRrPacket,
+    RtcpSrPacket,
+    unpack_remb_fci,
+)
 import pylibsrtp
 
 from .internals import ice_connection
@@ -63,6 +72,7 @@ _CALLS = (
     (RTCRtpSender, "_handle_rtcp_packet", "_send_keyframe"),
     (RTCRtpSender, "getStats", "_get_stats"),
     (RTCDtlsTransport, "_send_rtp", "_tx_srtp"),
+    (RTCDtlsTransport, "_handle_rtcp_data", "_handle_rtcp_packet"),
 )
 
 
@@ -119,6 +129,16 @@ class Medium(Protocol):
     def request_key_frame(self) -> None:
         """Take the viewer's wish for a key frame."""
 
+    def take_report(self, lost: float, highest: int) -> None:
+        """Take what the viewer says of the packets that it gets.
+
+        The share (0 to 1) that was lost since the last report, and the highest sequence
+        number that came.
+        """
+
+    def take_estimate(self, bitrate: int) -> None:
+        """Take the viewer's estimate of what comes through, in bits per second."""
+
 
 def take_over(sender: RTCRtpSender, medium: Medium) -> None:
     """Have a medium send in the place of a sender that has not started."""
@@ -143,6 +163,22 @@ def take_over(sender: RTCRtpSender, medium: Medium) -> None:
         if packet is not None:
             await sender.transport._send_rtp(packet)
 
+    stock = sender._handle_rtcp_packet
+
+    async def handle(packet: AnyRtcpPacket) -> None:
+        if isinstance(packet, RtcpRrPacket | RtcpSrPacket):
+            for report in packet.reports:
+                if report.ssrc == sender._ssrc:
+                    lost = report.fraction_lost / 256
+                    medium.take_report(lost, report.highest_sequence)
+        elif isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
+            with contextlib.suppress(ValueError, IndexError, struct.error):
+                bitrate, sources = unpack_remb_fci(packet.fci)
+                if sender._ssrc in sources:
+                    medium.take_estimate(bitrate)
+        await stock(packet)
+
+    names["_handle_rtcp_packet"] = handle
     names["_run_rtp"] = run
     names["_retransmit"] = retransmit
     names["_send_keyframe"] = medium.request_key_frame
