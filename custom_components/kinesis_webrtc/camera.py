@@ -28,7 +28,7 @@ from .const import DOMAIN
 from .coordinator import KinesisWebRTCConfigEntry
 from .entity import SharedCameraEntity, async_add_shared_camera_entities
 from .relay import async_client_configuration
-from .remote_camera import RemoteChannelCamera
+from .remote_camera import CAPABILITIES, RemoteChannelCamera
 from .remote_channel import RemoteChannel
 from .shared_camera import SharedCamera
 
@@ -70,6 +70,7 @@ class LiveViewCamera(SharedCameraEntity, Camera):
         """Bind the entity to its shared camera."""
         Camera.__init__(self)
         super().__init__(camera=camera, key=key)
+        self._async_follow_speaker()
         self._source_id: str | None = None
         self._stop_tracking: CALLBACK_TYPE | None = None
 
@@ -85,6 +86,9 @@ class LiveViewCamera(SharedCameraEntity, Camera):
         self.async_on_remove(
             self.shared_camera.async_add_listener(self._async_follow_source)
         )
+        self.async_on_remove(
+            self.shared_camera.async_add_listener(self._async_follow_speaker)
+        )
         self.async_on_remove(self._async_stop_following)
         self._async_follow_source()
 
@@ -99,6 +103,14 @@ class LiveViewCamera(SharedCameraEntity, Camera):
         if source_id is not None:
             self._stop_tracking = async_track_state_change_event(
                 self.hass, source_id, self._async_source_changed
+            )
+
+    @callback
+    def _async_follow_speaker(self) -> None:
+        """Have the frontend offer to talk while there is who plays it."""
+        if CAPABILITIES is not None:
+            self._attr_camera_entity_capabilities = CAPABILITIES(
+                two_way_audio=self.shared_camera.has_speaker
             )
 
     @callback

@@ -27,7 +27,7 @@ from .viewer_session import MasterAbsentError, SessionClosedError
 # Seconds. Core's Alexa waits 1.5 s after the answer for the last candidate.
 _CANDIDATES_WITHIN: Final = 1.2
 # New in Home Assistant 2026.11.
-_CAPABILITIES: Final = getattr(camera_component, "CameraEntityCapabilities", None)
+CAPABILITIES: Final = getattr(camera_component, "CameraEntityCapabilities", None)
 
 
 class RemoteChannelCamera(Camera):
@@ -37,8 +37,8 @@ class RemoteChannelCamera(Camera):
     _attr_name = None
     _attr_should_poll = False
     _attr_supported_features = CameraEntityFeature.STREAM
-    if _CAPABILITIES is not None:
-        _attr_camera_entity_capabilities = _CAPABILITIES(two_way_audio=True)
+    if CAPABILITIES is not None:
+        _attr_camera_entity_capabilities = CAPABILITIES(two_way_audio=True)
 
     def __init__(self, *, channel: RemoteChannel) -> None:
         """Bind the entity to its channel."""

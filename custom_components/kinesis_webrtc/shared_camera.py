@@ -105,7 +105,7 @@ class SharedCamera(SubentryRuntime):
     def _bind(self) -> None:
         """Make what belongs to the camera; the channel's part is made when it starts."""
         self.source = CameraSource(hass=self._hass, camera=self._data[CONF_CAMERA])
-        self._speaker = self._new_speaker()
+        self._speaker = Speaker.of(self._hass, self._entry, self.subentry)
         stream = self._data.get(CONF_ALEXA_STREAM)
         self._peer = MasterPeer(
             source=self.source,
@@ -124,16 +124,10 @@ class SharedCamera(SubentryRuntime):
             on_refused=self._on_refused,
         )
 
-    def _new_speaker(self) -> Speaker | None:
-        """Return what plays the viewers' voices, if the user wants them heard."""
-        if (player := self._data.get(CONF_SPEAKER)) is None:
-            return None
-        return Speaker(
-            hass=self._hass,
-            entry=self._entry,
-            player=player,
-            camera=self.subentry.title,
-        )
+    @property
+    def has_speaker(self) -> bool:
+        """Return whether viewers can talk to the camera."""
+        return self._speaker is not None
 
     @property
     def channel_arn(self) -> str:
@@ -280,8 +274,9 @@ class SharedCamera(SubentryRuntime):
         if (old := self._speaker) is not None:
             await self._peer.set_talk_sink(None)
             old.async_stop()
-        self._speaker = self._new_speaker()
+        self._speaker = Speaker.of(self._hass, self._entry, self.subentry)
         await self._peer.set_talk_sink(self._speaker)
+        self._async_changed()
 
     async def async_set_sharing(self, *, sharing: bool) -> None:
         """Store whether the camera is shared; the entry's listener then acts on it."""

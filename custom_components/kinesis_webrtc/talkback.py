@@ -15,7 +15,7 @@ from homeassistant.components.media_player import (
     MediaPlayerEntityFeature,
     MediaType,
 )
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.const import (
     ATTR_ENTITY_ID,
     ATTR_SUPPORTED_FEATURES,
@@ -26,7 +26,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.network import get_url
 
-from .const import DOMAIN
+from .const import CONF_SPEAKER, DOMAIN
 from .talk_stream import DATA_STREAMS, TalkStream
 
 _LOGGER = logging.getLogger(__name__)
@@ -55,6 +55,15 @@ class Speaker:
         self._playing: asyncio.Task[None] | None = None
         self._cancel_waiting: CALLBACK_TYPE | None = None
         self._was_told = False
+
+    @classmethod
+    def of(
+        cls, hass: HomeAssistant, entry: ConfigEntry, subentry: ConfigSubentry
+    ) -> Speaker | None:
+        """Return what plays a shared camera's viewers, if the user wants them heard."""
+        if (player := subentry.data.get(CONF_SPEAKER)) is None:
+            return None
+        return cls(hass=hass, entry=entry, player=player, camera=subentry.title)
 
     def begin(self) -> None:
         """Somebody speaks; in the talk-back's thread, as all of a sink."""

@@ -3,18 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator
 from http import HTTPStatus
+from pathlib import Path
 
 import aiohttp
+import numpy as np
 import pytest
 import pytest_asyncio
 
-from tests.helpers.microphone import RATE, decoded
+from tests.helpers.microphone import RATE, decoded, make_wave
 from tests.helpers.sound import loudness, pitch_of
+from tests.system import browser
 
 from .harness.alexa_lambda import AlexaLambda
+from .harness.browser import chromium_browser
 from .harness.camera import RtspCamera
 from .harness.echo import Echo
 from .harness.emulator import Emulator
+from .harness.frontend import frontend
 from .harness.home_assistant import HomeAssistant
 from .harness.scenario import SharedCamera, add_camera, share_camera
 
@@ -87,6 +92,47 @@ async def test_an_echo_is_heard_from_the_first_voice_to_the_end_of_its_view(
     assert pitch_of(voice, RATE) == pytest.approx(440, abs=2)
     assert loudness(voice) > 0.1
     assert events.empty()
+
+
+async def test_who_talks_in_home_assistant_is_heard(
+    home: HomeAssistant, gate: SharedCamera, tmp_path: Path
+) -> None:
+    tone = make_wave(tmp_path / "tone.wav", pitch=440)
+
+    async def preview(*, enabled: bool) -> None:
+        await home.client.command(
+            "labs/update",
+            domain="camera",
+            preview_feature="two_way_audio",
+            enabled=enabled,
+        )
+
+    await preview(enabled=True)
+    try:
+        async with (
+            chromium_browser(browser(), microphone=tone) as chromium,
+            frontend(chromium, home.url) as viewer,
+            home.client.subscribe(
+                "subscribe_events", event_type="loudspeaker"
+            ) as events,
+            aiohttp.ClientSession() as session,
+        ):
+            await viewer.open_more_info(gate.live_view)
+            assert await viewer.readings(3)
+            assert events.empty()
+            await viewer.page.get_by_role("button", name="Start talking").click()
+            async with asyncio.timeout(30):
+                url = (await events.get())["data"]["url"]
+                async with session.get(url) as response:
+                    said = await response.content.readexactly(ENOUGH)
+            assert await viewer.readings(3)
+    finally:
+        await preview(enabled=False)
+    samples = decoded(said)
+    step = RATE // 50
+    blocks = [samples[at : at + step] for at in range(0, len(samples) - step, step)]
+    voice = np.concatenate([block for block in blocks if loudness(block) > 0.02])
+    assert pitch_of(voice, RATE) == pytest.approx(440, abs=5)
 
 
 async def test_an_echo_is_not_heard_where_no_loudspeaker_was_chosen(

@@ -2,7 +2,9 @@
 
 import asyncio
 from fractions import Fraction
+from pathlib import Path
 from typing import override
+import wave
 
 from aiortc import MediaStreamTrack
 import av
@@ -35,9 +37,9 @@ class Microphone(MediaStreamTrack):
         self._start = self._start or now
         await asyncio.sleep(max(0.0, self._start + self._count / 50 - now))
         times = (np.arange(_STEP) + self._count * _STEP) / RATE
-        wave = np.sin(2 * np.pi * (self.pitch or 0) * times) * 10_000
+        tone = np.sin(2 * np.pi * (self.pitch or 0) * times) * 10_000
         frame = av.AudioFrame.from_ndarray(
-            wave.astype(np.int16).reshape(1, -1), format="s16", layout="mono"
+            tone.astype(np.int16).reshape(1, -1), format="s16", layout="mono"
         )
         frame.sample_rate = RATE
         frame.pts, frame.time_base = self._count * _STEP, Fraction(1, RATE)
@@ -45,6 +47,18 @@ class Microphone(MediaStreamTrack):
         if self._count > 50:
             self.has_spoken.set()
         return frame
+
+
+def make_wave(path: Path, *, pitch: float) -> Path:
+    """Write a second of a tone that is heard for its first half."""
+    times = np.arange(RATE) / RATE
+    tone = np.sin(2 * np.pi * pitch * times) * (times < 0.5) * 16_000
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(tone.astype(np.int16).tobytes())
+    return path
 
 
 def decoded(mp3: bytes) -> np.ndarray:

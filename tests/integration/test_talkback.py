@@ -8,6 +8,8 @@ from typing import Any
 from unittest.mock import AsyncMock
 
 from freezegun.api import FrozenDateTimeFactory
+from homeassistant.components import camera as camera_component
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import STATE_IDLE, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.exceptions import HomeAssistantError
@@ -154,6 +156,25 @@ async def test_a_player_that_can_announces_it(
     sink.begin()
     await settle(hass)
     assert played[0].data["announce"] is True
+
+
+async def test_the_frontend_offers_to_talk_where_there_is_a_speaker(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """It asks by a capability that is new in Home Assistant 2026.11."""
+
+    def can_talk() -> bool:
+        camera = hass.data["camera"].get_entity("camera.front_door_live_view")
+        return bool(camera._attr_camera_entity_capabilities.two_way_audio)
+
+    if not hasattr(camera_component, "CameraEntityCapabilities"):
+        assert entry.state is ConfigEntryState.LOADED
+        return
+    assert can_talk()
+    await change(hass, entry, **{CONF_SPEAKER: None})
+    assert not can_talk()
+    await change(hass, entry, **{CONF_SPEAKER: PLAYER})
+    assert can_talk()
 
 
 async def test_without_a_speaker_nobody_is_heard(

@@ -53,10 +53,12 @@ def bundle(folder: Path, name: str) -> None:
 
 @asynccontextmanager
 async def chromium_browser(
-    chromium: str, *, microphone: bool = False
+    chromium: str, *, microphone: bool | Path = False
 ) -> AsyncIterator[Browser]:
-    """Give a browser without a page."""
+    """Give a browser without a page; its microphone may hear a WAV over and over."""
     flags = [*_FLAGS, *_MICROPHONE_FLAGS] if microphone else _FLAGS
+    if isinstance(microphone, Path):
+        flags = [*flags, f"--use-file-for-fake-audio-capture={microphone}"]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=flags)
         yield browser
