@@ -64,3 +64,14 @@ async def test_alexas_directives_are_answered_and_a_doorbell_is_told_in_time() -
     assert times["warm"]["p50"] < 1000
     # Python's start and boto3's import are in it.
     assert times["cold"]["p50"] < 10_000
+
+
+@pytest.mark.timeout(180)
+async def test_a_cut_line_is_soon_back_and_costs_nothing() -> None:
+    require("turnserver", "gi:GstRtspServer", "gst:rtph264pay", "gst:h264parse")
+    few = ("--rounds=2", "--storm=1", "--only=socket_cut", "--sessions=0", "--cases=0")
+    async with Process([BENCH, "faults", *few]) as bench:
+        assert await bench.wait(timeout=150) == 0, bench.failure("failed")
+    result = json.loads(bench.lines[-1])
+    assert result.pop("reconnect_ms")["socket_cut"]["p50"] < 5000
+    assert result == {"offers_lost": 0, "offers_expired": 0, "pictures_disturbed": 0}

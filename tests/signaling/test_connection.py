@@ -479,8 +479,8 @@ async def test_refusals_are_answered_with_growing_delays(
     reconnecting = master.connection._reconnecting
     after_failure = reconnecting.after_failure
 
-    def record(err: SignalingError) -> float:
-        delays.append(after_failure(err))
+    def record(err: SignalingError, *, took: float) -> float:
+        delays.append(after_failure(err, took=took))
         return delays[-1]
 
     monkeypatch.setattr(reconnecting, "after_failure", record)

@@ -49,6 +49,31 @@ async def test_forgotten_endpoints_are_asked_for_again(
     assert emulator.journal.calls[OPERATION] == 2
 
 
+async def test_doubted_endpoints_are_kept_while_nothing_is_reached(
+    client: SignalingClient, channel: Channel, emulator: KvsEmulator
+) -> None:
+    known = await client.get_endpoints(channel.arn, Role.MASTER)
+    client.doubt_endpoints(channel.arn)
+    emulator.add_fault("drop", OPERATION)
+
+    assert await client.get_endpoints(channel.arn, Role.MASTER) is known
+    asked = emulator.journal.calls[OPERATION]
+    assert asked > 1
+    # They have been asked for; the doubt is settled for now.
+    assert await client.get_endpoints(channel.arn, Role.MASTER) is known
+    assert emulator.journal.calls[OPERATION] == asked
+
+
+async def test_doubted_endpoints_are_asked_for_again(
+    client: SignalingClient, channel: Channel, emulator: KvsEmulator
+) -> None:
+    known = await client.get_endpoints(channel.arn, Role.MASTER)
+    client.doubt_endpoints(channel.arn)
+
+    assert await client.get_endpoints(channel.arn, Role.MASTER) == known
+    assert emulator.journal.calls[OPERATION] == 2
+
+
 async def test_channels_do_not_share_endpoints(
     client: SignalingClient, channel: Channel, emulator: KvsEmulator
 ) -> None:

@@ -97,3 +97,17 @@ def test_a_socket_that_lasts_clears_the_account(reconnecting: Reconnecting) -> N
     assert not reconnecting.is_doubtful
     assert reconnecting.early_end(lost=False) is None
     assert reconnecting.after_early_end(lost=False) <= 2
+
+
+def test_an_attempt_that_takes_long_is_followed_sooner(
+    reconnecting: Reconnecting,
+) -> None:
+    delays = [
+        reconnecting.after_failure(CannotConnectError(), took=2) for _ in range(2000)
+    ]
+
+    assert min(delays) == 0.5
+    assert max(delays) <= 2
+
+    # Who answers is not to be asked any sooner.
+    assert reconnecting.after_failure(ServiceError(code="HTTP 503"), took=9) >= 1

@@ -208,6 +208,10 @@ class SignalingClient:
         """Ask for a channel's endpoints anew when they are needed next."""
         self._endpoint_cache.forget(arn)
 
+    def doubt_endpoints(self, arn: str) -> None:
+        """Ask for a channel's endpoints anew if that can be done when they are needed."""
+        self._endpoint_cache.doubt(arn)
+
     async def presigned_url(
         self, arn: str, role: Role, *, client_id: str | None = None
     ) -> str:
@@ -297,7 +301,10 @@ class SignalingClient:
                 endpoint=endpoints.https,
                 patience=patience,
             )
-        except CannotConnectError, ResourceNotFoundError, ServiceError:
+        except CannotConnectError:
+            self.doubt_endpoints(arn)
+            raise
+        except ResourceNotFoundError, ServiceError:
             self.forget_endpoints(arn)
             raise
 

@@ -29,9 +29,9 @@ from .websocket import Websocket
 
 _LOGGER = logging.getLogger(__name__)
 
-# Names of endpoints are kept so often while nothing is reached: it is hardly their fault,
-# and asking for them anew takes longer when the network is back.
-_UNREACHED_IN_A_ROW = 4
+# Endpoints are tried so often while nothing is reached: it is hardly their fault, and
+# asking for them anew takes longer when the network is back.
+_UNREACHED_IN_A_ROW = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +95,14 @@ class SignalingConnection:
         """Connect, and connect again whenever that ends, until cancelled."""
         try:
             while True:
+                began = asyncio.get_running_loop().time()
                 try:
                     websocket = await self._open()
                 except SignalingError as err:
                     self._attempt_failed(err)
-                    await asyncio.sleep(self._reconnecting.after_failure(err))
+                    took = asyncio.get_running_loop().time() - began
+                    delay = self._reconnecting.after_failure(err, took=took)
+                    await asyncio.sleep(delay)
                     continue
                 self._adopt(websocket)
                 await self._stay(websocket)
@@ -169,8 +172,9 @@ class SignalingConnection:
                 continue
             if isinstance(error, CannotConnectError):
                 self._unreached += 1
-                if self._unreached % _UNREACHED_IN_A_ROW:
-                    raise error
+                if self._unreached % _UNREACHED_IN_A_ROW == 0:
+                    self._client.doubt_endpoints(self._channel_arn)
+                raise error
             self._client.forget_endpoints(self._channel_arn)
             if isinstance(error, NotAuthorizedError) and not self._refused:
                 self._refused = True

@@ -3,7 +3,7 @@
 import asyncio
 
 from .api import AwsApi
-from .errors import ServiceError
+from .errors import CannotConnectError, ServiceError
 from .models import Endpoints, Role
 
 _OPERATION = "GetSignalingChannelEndpoint"
@@ -17,36 +17,59 @@ class EndpointCache:
         self._api = api
         self._known: dict[tuple[str, Role], Endpoints] = {}
         self._locks: dict[tuple[str, Role], asyncio.Lock] = {}
+        self._doubted: set[tuple[str, Role]] = set()
 
     async def get(self, arn: str, role: Role) -> Endpoints:
-        """Return the endpoints, with one call for all who ask meanwhile."""
+        """Return the endpoints, with one call for all who ask meanwhile.
+
+        Those that are doubted are kept if nothing is reached: then they may be good.
+        """
         key = (arn, role)
+        if (known := self._known.get(key)) is not None and key not in self._doubted:
+            return known
         async with self._locks.setdefault(key, asyncio.Lock()):
-            if (known := self._known.get(key)) is not None:
+            known = self._known.get(key)
+            if known is not None and key not in self._doubted:
                 return known
-            response = await self._api.call(
-                "kinesisvideo",
-                _OPERATION,
-                {
-                    "ChannelARN": arn,
-                    "SingleMasterChannelEndpointConfiguration": {
-                        "Protocols": ["WSS", "HTTPS"],
-                        "Role": role.value,
-                    },
-                },
-            )
-            by_protocol = {
-                endpoint["Protocol"]: endpoint["ResourceEndpoint"]
-                for endpoint in response.get("ResourceEndpointList", ())
-            }
-            if not {"WSS", "HTTPS"} <= by_protocol.keys():
-                raise ServiceError("endpoints are missing", operation=_OPERATION)
-            endpoints = Endpoints(wss=by_protocol["WSS"], https=by_protocol["HTTPS"])
+            self._doubted.discard(key)
+            try:
+                endpoints = await self._ask(arn, role)
+            except CannotConnectError:
+                if known is None:
+                    raise
+                return known
+            if known is not None and known != endpoints:
+                self._api.forget(known.https)
             self._known[key] = endpoints
             return endpoints
 
+    async def _ask(self, arn: str, role: Role) -> Endpoints:
+        response = await self._api.call(
+            "kinesisvideo",
+            _OPERATION,
+            {
+                "ChannelARN": arn,
+                "SingleMasterChannelEndpointConfiguration": {
+                    "Protocols": ["WSS", "HTTPS"],
+                    "Role": role.value,
+                },
+            },
+        )
+        by_protocol = {
+            endpoint["Protocol"]: endpoint["ResourceEndpoint"]
+            for endpoint in response.get("ResourceEndpointList", ())
+        }
+        if not {"WSS", "HTTPS"} <= by_protocol.keys():
+            raise ServiceError("endpoints are missing", operation=_OPERATION)
+        return Endpoints(wss=by_protocol["WSS"], https=by_protocol["HTTPS"])
+
+    def doubt(self, arn: str) -> None:
+        """Ask anew for a channel's endpoints when they are needed, which may fail."""
+        self._doubted |= {(arn, role) for role in Role}
+
     def forget(self, arn: str) -> None:
         """Drop the endpoints of a channel, with the HTTPS clients made for them."""
+        self._doubted -= {(arn, role) for role in Role}
         for role in Role:
             if (endpoints := self._known.pop((arn, role), None)) is not None:
                 self._api.forget(endpoints.https)

@@ -58,7 +58,7 @@ class Reconnecting:
 
     def __init__(self, *, times: ConnectionTimes, operation: str) -> None:
         """Start as if nothing had gone wrong yet."""
-        floor = times.backoff_floor
+        floor = self._floor = times.backoff_floor
         self._outage_cap = times.outage_cap
         self._operation = operation
         self._failure = Backoff(floor=floor, cap=times.backoff_cap)
@@ -79,14 +79,20 @@ class Reconnecting:
         for backoff in (self._failure, self._loss, self._close):
             backoff.reset()
 
-    def after_failure(self, err: SignalingError) -> float:
-        """Take a failed attempt; return the seconds to wait for."""
+    def after_failure(self, err: SignalingError, *, took: float = 0) -> float:
+        """Take a failed attempt; return the seconds to wait for.
+
+        One that `took` some time and reached nobody has done some of the waiting.
+        """
         ends_by_itself = isinstance(
             err, CannotConnectError | ClientLimitExceededError | ServiceError
         )
         self._refusals = 0 if ends_by_itself else self._refusals + 1
         is_patient = self._refusals <= _REFUSALS_IN_A_ROW
-        return self._failure.next_delay(cap=self._outage_cap if is_patient else None)
+        delay = self._failure.next_delay(cap=self._outage_cap if is_patient else None)
+        if isinstance(err, CannotConnectError):
+            return max(delay - took, self._floor / 2)
+        return delay
 
     def early_end(self, *, lost: bool) -> SignalingError | None:
         """Take that a socket has ended early; return what is wrong if that goes on.

@@ -62,11 +62,11 @@ class Echo:
     def __init__(
         self,
         *,
-        era: Era,
-        frames: int,
-        picture: Path | None,
-        listen: bool,
-        microphone: bool,
+        era: Era = Era.Y2023,
+        frames: int = 0,
+        picture: Path | None = None,
+        listen: bool = False,
+        microphone: bool = False,
     ) -> None:
         self._peer = RTCPeerConnection(
             RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)

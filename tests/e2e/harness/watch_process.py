@@ -22,7 +22,6 @@ from aiortc import MediaStreamTrack
 from aiortc.rtp import RtpPacket
 
 from .clip import FRAME_RATE, access_units
-from .echo_offer import Era
 from .echo_process import Echo, say
 
 _VIDEO = 99
@@ -48,7 +47,7 @@ class Watcher(Echo):
     """One peer connection that looks at packets for as long as it lasts."""
 
     def __init__(self, clip: Path) -> None:
-        super().__init__(era=Era.Y2023, frames=0, picture=None, listen=False)
+        super().__init__()
         self._numbers = _numbers(clip)
         self._last: RtpPacket | None = None
         self._slice = bytearray()
