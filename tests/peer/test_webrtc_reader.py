@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from itertools import pairwise
+import json
 from pathlib import Path
 import re
+import socket
 
 import pytest
 
@@ -25,6 +27,7 @@ from tests.helpers.clip import is_moving, make_clip, make_still
 from tests.helpers.sound import make_sound_clip
 from tests.helpers.viewers import Viewer
 from tests.helpers.webrtc_camera import ModelSession, WebRtcCameraModel, WebRtcView
+from tests.system import SYSTEM_PYTHON, require
 
 
 class Session(ModelSession):
@@ -491,6 +494,78 @@ async def test_candidates_may_come_late(
     await sink.wait(lambda: bool(sink.units))
     with suppress(IndexError):
         camera.sessions[0].on_candidate(found[1].removeprefix("a="))
+
+
+class GstSession:
+    """The signaling of GStreamer's camera."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def offer(self, sdp: str) -> str:
+        program = Path(__file__).with_name("gst_camera.py")
+        self.process = await asyncio.create_subprocess_exec(
+            SYSTEM_PYTHON,
+            str(program),
+            str(self._file),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=2**20,
+        )
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps({"sdp": sdp}).encode() + b"\n")
+        return json.loads(await self.process.stdout.readline())["sdp"]
+
+    async def add_candidate(self, candidate: str, mid: str, index: int) -> None:
+        """Do without."""
+
+    def close(self) -> None:
+        assert self.process
+        assert self.process.stdin
+        self.process.stdin.close()
+
+
+def slices(data: bytes) -> list[bytes]:
+    """Return what is not there to be repeated, as payloaders do with parameter sets."""
+    return [part for part in payloads(data) if part[0] & 0x1F in (1, 5)]
+
+
+def own_address() -> str:
+    """Return this machine's address; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        return probe.getsockname()[0]
+
+
+async def test_another_implementations_pictures_pass_to_the_bit(
+    sink: Sink, tmp_path: Path, loopback: list[str]
+) -> None:
+    require("gi:GstWebRTC", "gst:webrtcbin", "gst:x264enc", "gst:opusenc")
+    # GStreamer makes no use of the loopback address.
+    loopback[:] = [own_address()]
+    file = tmp_path / "sent.h264"
+    session = GstSession(file)
+    reader = WebRtcReader(
+        WebRtcCamera(join=lambda *_: session),
+        timeline=Timeline(),
+        on_format=sink.formats.append,
+        on_unit=sink.take_unit,
+        limits=Limits(close_timeout=0.5),
+        sound=sink,
+    )
+    reading = Reading(reader)
+    await sink.wait(lambda: len(sink.units) >= 60 and len(sink.sound) >= 60, timeout=40)
+    assert await reading.stop() == Outcome()
+    assert session.process
+    await session.process.wait()
+
+    sent = slices(file.read_bytes())
+    received = [part for unit in sink.units for part in slices(unit.data)]
+    first = sent.index(received[0])
+    assert sent[first : first + len(received)] == received
+    assert [(f.width, f.height) for f in sink.formats] == [(640, 480)]
 
 
 class Source:
