@@ -16,6 +16,8 @@ from tests.e2e.harness.home_assistant import REPOSITORY
 from tests.e2e.harness.process import Process
 
 HERE = Path(__file__).parent
+# What most cameras send.
+SIZE = (1920, 1080)
 
 
 class StampingCamera(RtspCamera):
@@ -23,7 +25,7 @@ class StampingCamera(RtspCamera):
 
     @override
     async def start(self) -> None:
-        clip = await asyncio.to_thread(make_clip, CLIPS, camera=self.number)
+        clip = await asyncio.to_thread(make_clip, CLIPS, camera=self.number, size=SIZE)
         self.command = [str(SYSTEM_PYTHON), str(HERE / "media_camera.py"), str(clip)]
         await Process.start(self)
 

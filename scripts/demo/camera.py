@@ -19,6 +19,7 @@ from PIL import Image
 from tests.e2e.harness.clip import (
     FRAME_RATE,
     KEY_FRAME_INTERVAL,
+    SIZE,
     access_units,
     make_clip,
 )
@@ -59,7 +60,7 @@ class _Camera:
             chunks, "w", format="mpegts", options={"flush_packets": "1"}
         ) as out:
             track = out.add_stream("h264", rate=FRAME_RATE)
-            track.width, track.height = 1920, 1080
+            track.width, track.height = SIZE
             track.time_base = Fraction(1, 90000)
             start = time.monotonic()
             for number in itertools.count():

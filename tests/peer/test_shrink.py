@@ -1,6 +1,7 @@
 """Pictures of one ring come, smaller, into another: at once, in time, in order."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 import threading
 
@@ -185,6 +186,20 @@ def test_after_a_break_it_begins_with_a_key_picture(
         *(True, False, False, False, False),
         *(True, False, False),
     ]
+
+
+def test_what_stands_in_for_the_stream_says_so_and_the_stream_begins_anew(
+    shrinking: Shrinking, units: list[AccessUnit]
+) -> None:
+    still = replace(units[0], is_stand_in=True)
+    assert shrinking.source.push_stand_in(still)
+    shrinking.shrinker.wake()
+    assert shrinking.came.acquire(timeout=20)
+    live = [replace(each, timestamp=each.timestamp + 90_000) for each in units[:3]]
+    shrinking.push_slowly(live)
+    pictures = shrinking.pictures
+    assert [each.is_stand_in for each in pictures] == [True, False, False, False]
+    assert [each.is_key for each in pictures] == [True, True, False, False]
 
 
 def test_damaged_pictures_cost_no_others(
