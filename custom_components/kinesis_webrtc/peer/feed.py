@@ -127,7 +127,7 @@ class CameraFeed:
 
         def release() -> None:
             self._holds.discard(hold)
-            self._linger()
+            self._linger(self._limits.linger)
 
         return release
 
@@ -152,7 +152,7 @@ class CameraFeed:
         self._subscriptions.discard(subscription)
         self._listeners.discard(subscription)
         self.small.remove(subscription)
-        self._linger()
+        self._linger(self._limits.linger if subscription.may_return else 0.0)
 
     def send(
         self,
@@ -225,12 +225,11 @@ class CameraFeed:
         self._patience.wish(to_watch=to_watch)
         self._ensure()
 
-    def _linger(self) -> None:
+    def _linger(self, pause: float) -> None:
         if self._is_wanted or self._task is None or self._lingering is not None:
             return
-        self._lingering = asyncio.get_running_loop().call_later(
-            self._limits.linger, self._stop
-        )
+        loop = asyncio.get_running_loop()
+        self._lingering = loop.call_later(pause, self._stop)
 
     def _ensure(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -133,6 +133,7 @@ class PeerSession:
         self._end_reason = reason
         if self._timer is not None:
             self._timer.cancel()
+        self._subscription.may_return = reason is not EndReason.VIEWER_LOST
         self._subscription.close()
         self.care.close()
         for stream in self._streams:

@@ -46,6 +46,8 @@ class Subscription:
         self._lock = threading.Lock()
         self._has_begun = False
         self._closed = False
+        self.may_return = True
+        """Whether the camera is to stay open for a moment after this viewer."""
         self.has_seen_live = False
         """Whether the camera's stream has broken off since this one is there."""
         self._waiter: asyncio.Future[None] | None = None
