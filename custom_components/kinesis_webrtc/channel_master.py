@@ -15,6 +15,7 @@ from .account import async_handle_refusal
 from .const import CONF_PRIVATE_ADDRESSES, DOMAIN
 from .home_viewers import is_home_viewer
 from .master_check import MasterCheck
+from .missing_rights import MissingRights
 from .offer_desk import OfferDesk
 from .peer import (
     AddressRules,
@@ -69,8 +70,12 @@ class ChannelMaster:
         self._on_changed = on_changed
         self._task: asyncio.Task[None] | None = None
         self._look_ups: set[asyncio.Task[None]] = set()
+        self._rights = MissingRights(hass=hass, channel_arn=channel_arn)
         self._ice_servers = IceServerCache(
-            client=client, channel_arn=channel_arn, on_renewed=self._on_renewed
+            client=client,
+            channel_arn=channel_arn,
+            on_renewed=self._on_renewed,
+            on_failed=lambda error: self._rights.async_failed("relays", error),
         )
         self._connection = SignalingConnection(
             client=client,
@@ -95,6 +100,7 @@ class ChannelMaster:
             client=client,
             channel_arn=channel_arn,
             reconnect=self._reconnect,
+            rights=self._rights,
         )
 
     @property
@@ -122,6 +128,7 @@ class ChannelMaster:
         for task in self._look_ups:
             task.cancel()
         await self._desk.shutdown()
+        self._rights.async_clear()
         self.connected = False
 
     @callback
@@ -163,6 +170,7 @@ class ChannelMaster:
     @callback
     def _on_renewed(self, servers: tuple[IceServer, ...]) -> None:
         """Have the new servers' names looked up before an offer needs them."""
+        self._rights.async_worked("relays")
         self._start(self._peer.resolve((self._stun_server, *servers)))
 
     @callback
@@ -188,6 +196,9 @@ class ChannelMaster:
         self.connected, self.error = state.connected, state.error
         self._check.async_set_connected(connected=state.connected)
         async_handle_refusal(self._hass, self._entry, state.error)
+        self._rights.async_failed("master", state.error)
+        if state.connected:
+            self._rights.async_worked("master")
         self._on_changed()
 
     def _start(self, work: Coroutine[None, None, None]) -> None:

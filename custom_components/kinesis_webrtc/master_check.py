@@ -17,6 +17,7 @@ from homeassistant.helpers import issue_registry as ir
 from .alexa import Ping, encode, parse
 from .const import DOMAIN
 from .created_channels import ChannelKey
+from .missing_rights import MissingRights
 from .signaling import (
     InvalidArgumentError,
     NotAuthorizedError,
@@ -53,12 +54,14 @@ class MasterCheck:
         client: SignalingClient,
         channel_arn: str,
         reconnect: Callable[[], None],
+        rights: MissingRights,
     ) -> None:
         """Bind a channel's master; `reconnect` gives it a new websocket."""
         self._hass = hass
         self._client = client
         self._channel_arn = channel_arn
         self._reconnect = reconnect
+        self._rights = rights
         self._key = ChannelKey.from_arn(channel_arn)
         self._is_own = self._key == ChannelKey.from_entry(entry, self._key.name)
         self._connects = 0
@@ -83,30 +86,34 @@ class MasterCheck:
         if not self._is_own:
             return
         try:
-            while await self._check_once():
-                pass
+            while True:
+                await self._check_once()
         finally:
             ir.async_delete_issue(self._hass, DOMAIN, self._issue_id)
 
-    async def _check_once(self) -> bool:
-        """Wait until a check is due, and act on it; False: it may not be made."""
+    async def _check_once(self) -> None:
+        """Wait until a check is due, and act on it."""
         await self._connected.wait()
         self._changed.clear()
         connects = self._connects
         if await self._changes_within(SETTLE):
-            return True
+            return
         while connects == self._connects and self._connected.is_set():
             try:
                 echoed = await self._is_echoed() or await self._is_echoed()
             except NotAuthorizedError as err:
                 _LOGGER.debug("The master cannot be checked: %s", err)
-                return False
+                self._rights.async_failed("check", err)
+                if await self._changes_within(INTERVAL):
+                    break
+                continue
             except SignalingError as err:
                 # It says nothing about the master.
                 _LOGGER.debug("The master was not checked: %s", err)
                 if await self._changes_within(BACKOFF_FLOOR):
                     break
                 continue
+            self._rights.async_worked("check")
             if self._changed.is_set():
                 break
             if not echoed:
@@ -119,7 +126,6 @@ class MasterCheck:
                 # An hour has passed since the last one.
                 self._failures = 0
                 ir.async_delete_issue(self._hass, DOMAIN, self._issue_id)
-        return True
 
     async def _async_recover(self) -> None:
         """Take the channel back: at once, or much later if that did not last."""

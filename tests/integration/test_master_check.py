@@ -12,6 +12,7 @@ from custom_components.kinesis_webrtc import master_check
 from custom_components.kinesis_webrtc.alexa import Ping, parse
 from custom_components.kinesis_webrtc.const import DOMAIN
 from custom_components.kinesis_webrtc.master_check import MasterCheck
+from custom_components.kinesis_webrtc.missing_rights import MissingRights
 from custom_components.kinesis_webrtc.signaling import (
     CannotConnectError,
     InvalidArgumentError,
@@ -23,6 +24,7 @@ from .conftest import ACCOUNT, REGION, TRANSLATIONS, Aws, channel_arn, make_entr
 
 ARN = channel_arn("ha-front-door")
 ISSUE = f"master_displaced_{ACCOUNT}_{REGION}_ha-front-door"
+RIGHT = f"right_missing_check_{ACCOUNT}_{REGION}_ha-front-door"
 
 
 class Check:
@@ -39,6 +41,7 @@ class Check:
             client=aws.client,
             channel_arn=arn,
             reconnect=self.reconnect,
+            rights=MissingRights(hass=hass, channel_arn=arn),
         )
         self.task = asyncio.ensure_future(self.check.run())
         self.asked = asyncio.Queue[str]()
@@ -91,13 +94,16 @@ def issue(hass: HomeAssistant) -> ir.IssueEntry | None:
     return ir.async_get(hass).async_get_issue(DOMAIN, ISSUE)
 
 
-async def wait_for_issue(hass: HomeAssistant, *, there: bool) -> None:
+async def wait_for_issue(
+    hass: HomeAssistant, *, there: bool, issue_id: str = ISSUE
+) -> None:
     changed = asyncio.Event()
     stop = hass.bus.async_listen(
         ir.EVENT_REPAIRS_ISSUE_REGISTRY_UPDATED, callback(lambda _: changed.set())
     )
     async with asyncio.timeout(5):
-        while (issue(hass) is not None) is not there:
+        issues = ir.async_get(hass)
+        while (issues.async_get_issue(DOMAIN, issue_id) is not None) is not there:
             changed.clear()
             await changed.wait()
     stop()
@@ -274,21 +280,27 @@ async def test_a_connection_that_is_lost_while_it_is_asked_says_nothing(
     assert not check.reconnect.called
 
 
-async def test_without_the_right_to_ask_the_check_is_left_out(
-    check: Check, caplog: pytest.LogCaptureFixture
+async def test_a_right_to_ask_that_is_missing_is_named_until_it_is_there(
+    hass: HomeAssistant, check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    caplog.set_level("DEBUG")
+    monkeypatch.setattr(master_check, "INTERVAL", 0.01)
+    answer = check.client.send_alexa_offer.side_effect
     check.client.send_alexa_offer.side_effect = NotAuthorizedError(
         operation="SendAlexaOfferToMaster",
         action="kinesisvideo:SendAlexaOfferToMaster",
     )
     check.connect()
 
-    async with asyncio.timeout(5):
-        await check.task
-
+    await wait_for_issue(hass, there=True, issue_id=RIGHT)
+    found = ir.async_get(hass).async_get_issue(DOMAIN, RIGHT)
+    assert found is not None
+    assert found.translation_placeholders is not None
+    action = found.translation_placeholders["action"]
+    assert action == "kinesisvideo:SendAlexaOfferToMaster"
     assert not check.reconnect.called
-    assert caplog.text.count("cannot be checked") == 1
+
+    check.client.send_alexa_offer.side_effect = answer
+    await wait_for_issue(hass, there=False, issue_id=RIGHT)
 
 
 async def test_another_accounts_channel_is_not_asked(

@@ -6,7 +6,12 @@ import logging
 from typing import Any, Final
 
 from .aws import Aws, denied_action, is_passing
-from .errors import AlexaServiceError, AlexaSkillError, StackFailedError
+from .errors import (
+    AccessRefusedError,
+    AlexaServiceError,
+    AlexaSkillError,
+    StackFailedError,
+)
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -129,6 +134,11 @@ class CloudFormation:
         """Return the reason of the resource that failed first: others only follow."""
         try:
             events = await self._events(operation)
+        except AccessRefusedError as err:
+            return StackFailedError(
+                f"the keys lack the IAM action {err.action}, which tells the reason",
+                action=err.action,
+            )
         except AlexaSkillError as err:
             _LOGGER.debug("The reason is not known: %s", err)
             events = []

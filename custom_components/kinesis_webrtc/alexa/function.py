@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 import json
+import logging
 from typing import Any, Final
 
 from .aws import Aws
 from .errors import AccessRefusedError, AlexaServiceError
+
+_LOGGER = logging.getLogger(__name__)
 
 _ALEXA: Final = "alexa-connectedhome.amazon.com"
 # Its variables, by the template's parameters.
@@ -41,15 +44,16 @@ async def look_up_function(aws: Aws, region: str, arn: str) -> Function | None:
     """Return the function, or None where the keys may not look at it."""
     try:
         found = await _call(aws, region, "GetFunctionConfiguration", arn)
-    except AccessRefusedError:
+    except AccessRefusedError as err:
+        _unseen(err)
         return None
     if found is None:
         return Function(exists=False)
     skill_ids: frozenset[str] | None = None
     try:
         policy = await _call(aws, region, "GetPolicy", arn)
-    except AccessRefusedError:
-        pass
+    except AccessRefusedError as err:
+        _unseen(err)
     else:
         skill_ids = _skill_ids(policy["Policy"]) if policy else frozenset()
     return Function(
@@ -57,6 +61,15 @@ async def look_up_function(aws: Aws, region: str, arn: str) -> Function | None:
         code=found["CodeSha256"],
         variables=found.get("Environment", {}).get("Variables", {}),
         skill_ids=skill_ids,
+    )
+
+
+def _unseen(err: AccessRefusedError) -> None:
+    # All else works; the daily look says it once a day.
+    _LOGGER.warning(
+        "Whether the Alexa skill's function is as it was made cannot be seen: the keys"
+        " lack the IAM action %s",
+        err.action,
     )
 
 
