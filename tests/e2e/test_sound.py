@@ -131,10 +131,10 @@ async def test_sound_comes_back_to_a_viewer(
     port = free_port()
     async with (
         RtspCamera(number=NUMBER, sound="aac", port=port) as camera,
-        shared_with_sound(home, shared, camera, "Hall"),
+        shared_with_sound(home, shared, camera, "Cellar"),
         Echo(listen=True) as echo,
     ):
-        await answered(echo, emulator, "Hall")
+        await answered(echo, emulator, "Cellar")
         await echo.hears(is_beep)
         await camera.mute()
         await echo.hears(is_silence)
@@ -153,11 +153,11 @@ async def test_a_browser_plays_beeps_with_their_pictures(
     require("node:amazon-kinesis-video-streams-webrtc", "node:esbuild")
     async with (
         RtspCamera(number=NUMBER, sound="opus") as camera,
-        shared_with_sound(home, shared, camera, "Yard"),
+        shared_with_sound(home, shared, camera, "Balcony"),
         viewer_page(browser()) as page,
     ):
         options = await sdk_options(
-            emulator, emulator.viewer, await channel_of(emulator, "Yard"), "VIEWER"
+            emulator, emulator.viewer, await channel_of(emulator, "Balcony"), "VIEWER"
         )
         await page.evaluate(
             "options => startViewer(options)", {**options, "clientId": uuid4().hex}
