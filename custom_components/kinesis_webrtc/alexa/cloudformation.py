@@ -132,11 +132,13 @@ class CloudFormation:
         self, operation: _Operation, found: Description | None
     ) -> StackFailedError:
         """Return the reason of the resource that failed first: others only follow."""
+        status = found or {"StackStatus": "DELETE_COMPLETE"}
+        last = status.get("StackStatusReason") or status["StackStatus"]
         try:
             events = await self._events(operation)
         except AccessRefusedError as err:
             return StackFailedError(
-                f"the keys lack the IAM action {err.action}, which tells the reason",
+                f"{last}; the keys lack the IAM action {err.action}, which tells more",
                 action=err.action,
             )
         except AlexaSkillError as err:
@@ -150,8 +152,7 @@ class CloudFormation:
         ]
         # These are the resources whose turn did not come.
         reasons.sort(key=lambda reason: " cancelled" in reason)
-        status = found or {"StackStatus": "DELETE_COMPLETE"}
-        reasons.append(status.get("StackStatusReason") or status["StackStatus"])
+        reasons.append(last)
         return StackFailedError(reasons[0], action=denied_action(reasons[0]))
 
     async def _last_event(self, stack_id: str) -> str | None:
