@@ -18,6 +18,7 @@ from custom_components.kinesis_webrtc.peer import (
     SourceError,
     StreamUrl,
     stand_in,
+    takeover,
 )
 from custom_components.kinesis_webrtc.peer.feed import CameraFeed
 from custom_components.kinesis_webrtc.peer.h264 import AccessUnit
@@ -27,6 +28,7 @@ from custom_components.kinesis_webrtc.peer.stand_in import StandIn, encode
 from custom_components.kinesis_webrtc.peer.subscription import Subscription
 from custom_components.kinesis_webrtc.peer.timeline import Timeline
 from tests.helpers.clip import make_clip, make_still
+from tests.helpers.viewers import EchoPeer
 
 from .conftest import FileSource, Recorder
 from .rtp_viewer import PlainEcho, units_in
@@ -430,3 +432,42 @@ async def test_viewer_sees_the_still_then_every_picture_of_the_stream(
     shapes = [(frame.width, frame.height) for frame in echo.frames]
     assert shapes[0] == (240, 240)
     assert set(shapes[shapes.index((320, 240)) :]) == {(320, 240)}
+
+
+async def test_viewer_that_aiortc_sends_to_sees_the_still_too(
+    make_master: Callable[..., MasterPeer],
+    recorder: Recorder,
+    camera: CameraWithStill,
+    door: Door,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(takeover, "moved", lambda: ["something"])
+    master = make_master(source=camera)
+    await master.prepare()
+    door.close()
+    async with EchoPeer() as echo:
+        await echo.accept(await master.answer("echo", await echo.offer(), []))
+        await echo.wait_frames(1)
+        assert not recorder.all(KeyFrameSent)
+        door.open()
+        await recorder.wait(KeyFrameSent, "echo")
+        await echo.wait_frames(20)
+    shapes = [(frame.width, frame.height) for frame in echo.frames]
+    assert shapes[0] == (240, 240)
+    assert shapes[-1] == (320, 240)
+
+
+async def test_viewer_that_judges_the_stream_gets_no_still(
+    make_master: Callable[..., MasterPeer], camera: CameraWithStill, door: Door
+) -> None:
+    master = make_master(source=camera, live_only=lambda name: name == "judge")
+    await master.prepare()
+    door.close()
+    async with EchoPeer() as judge, EchoPeer() as echo:
+        await judge.accept(await master.answer("judge", await judge.offer(), []))
+        await echo.accept(await master.answer("echo", await echo.offer(), []))
+        await echo.wait_frames(1)
+        assert not judge.frames
+        door.open()
+        await judge.wait_frames(5)
+    assert {(frame.width, frame.height) for frame in judge.frames} == {(320, 240)}

@@ -263,7 +263,7 @@ class CameraFeed:
                 for subscription in self._subscriptions:
                     subscription.has_seen_live = True
                 self._patience.delivered(self._delivered_at)
-            elif self._is_wanted and self._sources.failed():
+            elif self._subscriptions and self._sources.failed():
                 continue
             _LOGGER.debug("Stream ended (%s)", outcome.detail or "end of stream")
             if (end := self._patience.end_for(outcome)) is not None:
