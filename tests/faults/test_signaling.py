@@ -28,7 +28,7 @@ from tests.e2e.harness.watcher import Watcher
 
 # In scripts/bench faults they last as long as they say.
 SHORTENED = 4.0
-USUALLY = 10.0
+USUALLY = 15.0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -245,21 +245,14 @@ async def test_an_offer_whose_sender_has_given_up_is_dropped_and_counted(
 # Others
 
 
-async def test_a_master_that_is_displaced_takes_its_channel_back(
+async def test_a_master_that_is_displaced_again_and_again_says_so_and_does_not_fight(
     home: HomeAssistant,
     emulator: Emulator,
     shared: SharedCamera,
     line: Line,
-    function: AlexaLambda,
-    offer: str,
 ) -> None:
     await emulator.act("behaviour", displaced_master="close")
     async with OtherMaster(emulator, line.arn) as other:
-        await other.take_over()
-        async with asyncio.timeout(40):
-            await other.wait_displaced()
-        assert await function.answer(offer) is not None
-
         # Two masters that want the channel must not fight for it, and the user is told.
         before = time.monotonic()
         errors: list[str | None] = []

@@ -273,6 +273,7 @@ FAULTS: tuple[Fault, ...] = (
         name="other_master",
         begin=_other_master,
         after=_no_other_master,
+        within=15,
         ages=True,
         joins=True,
     ),
