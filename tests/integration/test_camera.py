@@ -28,6 +28,7 @@ from pytest_homeassistant_custom_component.typing import (
 
 from custom_components.kinesis_webrtc.const import CONF_CAMERA
 from custom_components.kinesis_webrtc.peer import (
+    AddressRules,
     CandidateGathered,
     Connected,
     Ended,
@@ -207,7 +208,10 @@ async def test_the_frontend_is_answered_by_the_peer_of_the_channel(
 
     assert await event(frontend) == {"type": "answer", "answer": ANSWER}
     servers = (IceServer(urls=(STUN,)), TURN)
-    assert master.peer.answer.mock_calls == [call(viewer_id, "offer", servers)]
+    # Whoever may log in may give names, which are looked up at home.
+    assert master.peer.answer.mock_calls == [
+        call(viewer_id, "offer", servers, rules=AddressRules(names=True))
+    ]
 
     await result(
         frontend,
