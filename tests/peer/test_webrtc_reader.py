@@ -317,7 +317,7 @@ async def test_sound_is_passed_on_in_time_with_the_pictures(
     assert all(frame.data in sent for frame in sink.sound)
     # The last of both came together, but for what the machine was busy with.
     heard = sink.sound[-1].timestamp / 48_000
-    assert heard == pytest.approx(sink.units[-1].timestamp / 90_000, abs=0.15)
+    assert heard == pytest.approx(sink.units[-1].timestamp / 90_000, abs=0.3)
 
 
 @pytest.mark.parametrize(
