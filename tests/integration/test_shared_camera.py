@@ -19,6 +19,7 @@ from custom_components.kinesis_webrtc.const import (
     DOMAIN,
 )
 from custom_components.kinesis_webrtc.peer import (
+    AddressRules,
     CandidateGathered,
     Connected,
     Ended,
@@ -132,7 +133,9 @@ async def test_an_offer_is_answered_with_stun_and_the_channels_relays(
     await hass.async_block_till_done()
 
     stun = IceServer(urls=("stun:stun.kinesisvideo.eu-west-1.amazonaws.com:443",))
-    assert master.peer.answer.mock_calls == [call("echo-1", "offer", (stun, relay))]
+    assert master.peer.answer.mock_calls == [
+        call("echo-1", "offer", (stun, relay), rules=AddressRules())
+    ]
     assert master.connection.send.call_args.args[0].sdp == "answer"
 
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from custom_components.kinesis_webrtc.peer import (
+    AddressRules,
     Connected,
     Ended,
     EndReason,
@@ -65,7 +66,8 @@ async def test_multicast_dns_names_are_looked_up_beside_the_answer(
         "a=mid:0\n", "a=mid:0\na=candidate:1 1 udp 1 0a1b-2c.local 5000 typ host\n"
     )
     async with asyncio.timeout(1):
-        await master.answer("browser", offer, [])
+        rules = AddressRules(names=True)
+        await master.answer("browser", offer, [], rules=rules)
         await asked.wait()
 
 
