@@ -51,6 +51,7 @@ REMOTE = "camera.cabin"
 # In frames; in seconds after the first picture.
 LONG_GROUP = 100
 MOMENTS = (1, 3, 10)
+SIZE = (1920, 1080)
 
 type Idle = Callable[[], Awaitable[None]]
 
@@ -85,7 +86,9 @@ async def late_joins(
     ages: dict[int, list[float]] = {moment: [] for moment in MOMENTS}
     freezes = 0
     async with (
-        RtspCamera(number=2, key_frame_interval=LONG_GROUP, sound="aac") as camera,
+        RtspCamera(
+            number=2, key_frame_interval=LONG_GROUP, sound="aac", size=SIZE
+        ) as camera,
         # Without them Home Assistant would open the camera once more.
         Stills(number=camera.number) as stills,
         frontend(chromium, home.url) as keeper,
@@ -140,7 +143,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
     async with (
         Coturn(secret=uuid4().hex) as coturn,
         Emulator(coturn=coturn, viewing=True) as emulator,
-        RtspCamera() as camera,
+        RtspCamera(size=SIZE) as camera,
         Stills(number=camera.number) as stills,
     ):
         with tempfile.TemporaryDirectory(prefix="home-assistant-") as folder:
