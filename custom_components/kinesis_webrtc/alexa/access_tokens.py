@@ -29,8 +29,8 @@ TOKEN_PATH: Final = "/auth/o2/token"  # noqa: S105 - a path
 _DEFAULT_LIFETIME: Final = 3600.0
 _SHORTEST_LIFETIME: Final = 2.0
 _LONGEST_LIFETIME: Final = 86_400.0
-# What can stand in a header (RFC 6750 section 2.1, and whatever else is visible).
-_TOKEN: Final = re.compile(r"[\x21-\x7e]+")
+# What can stand in a header; RFC 6750 allows less, and the gateway is to judge that.
+_TOKEN: Final = re.compile(r"[\x20-\x7e]+")
 # Of the seconds that a token lasts, the last ones may pass on its way.
 _MARGIN: Final = 5.0
 
