@@ -138,11 +138,26 @@ class ChannelChooser:
     async def async_create(self, camera_name: str, tags: dict[str, str]) -> Channel:
         """Return a new channel named after a camera, once it is active.
 
-        The tags name the camera to the Alexa skill. A channel of that name that was made here and that nothing uses is taken
-        instead: it is what an interrupted attempt leaves behind. Raises the errors of
-        the signaling package.
+        The tags name the camera to the Alexa skill. A channel of that name that was
+        made here and that nothing uses is taken instead: it is what an interrupted
+        attempt leaves behind. Raises the errors of the signaling package.
         """
         return await self._async_create(camera_name, tags)
+
+    async def async_create_again(self, name: str, tags: dict[str, str]) -> Channel:
+        """Return a new channel in the place of one that is gone, under its name.
+
+        Raises the errors of the signaling package, ResourceInUseError where somebody
+        else has taken the name meanwhile.
+        """
+        tags = {TAG_CREATED_BY: await instance_id.async_get(self.hass), **tags}
+        key = ChannelKey.from_entry(self.entry, name)
+        if self.created.claim(key, self.holder) and (
+            channel := await self._async_create_or_adopt(key, tags)
+        ):
+            await self.created.async_set_arn(key, channel.arn)
+            return channel
+        raise ResourceInUseError(operation="CreateSignalingChannel")
 
     async def async_create_relay(self) -> Channel:
         """Return a new channel for its TURN servers alone, once it is active.

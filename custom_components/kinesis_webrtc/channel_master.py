@@ -6,12 +6,13 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.util import dt as dt_util
 
 from .account import async_handle_refusal
+from .channel_issue import ChannelIssue
 from .const import CONF_PRIVATE_ADDRESSES, DOMAIN
 from .home_viewers import is_home_viewer
 from .master_check import MasterCheck
@@ -52,6 +53,7 @@ class ChannelMaster:
         *,
         hass: HomeAssistant,
         entry: ConfigEntry,
+        subentry: ConfigSubentry,
         client: SignalingClient,
         channel_arn: str,
         peer: MasterPeer,
@@ -70,6 +72,7 @@ class ChannelMaster:
         self._on_changed = on_changed
         self._task: asyncio.Task[None] | None = None
         self._look_ups: set[asyncio.Task[None]] = set()
+        self._issue = ChannelIssue(hass=hass, entry=entry, subentry=subentry)
         self._rights = MissingRights(hass=hass, channel_arn=channel_arn)
         self._ice_servers = IceServerCache(
             client=client,
@@ -129,6 +132,7 @@ class ChannelMaster:
             task.cancel()
         await self._desk.shutdown()
         self._rights.async_clear()
+        self._issue.async_clear()
         self.connected = False
 
     @callback
@@ -197,6 +201,8 @@ class ChannelMaster:
         self._check.async_set_connected(connected=state.connected)
         async_handle_refusal(self._hass, self._entry, state.error)
         self._rights.async_failed("master", state.error)
+        if state.connected or state.error:
+            self._issue.async_follow(state.error)
         if state.connected:
             self._rights.async_worked("master")
         self._on_changed()

@@ -10,6 +10,7 @@ from homeassistant.core import HomeAssistant, callback
 
 from .account import async_create_client
 from .alexa_skill import AlexaSkill
+from .clock_issue import ClockIssue
 from .const import (
     CONF_RELAY_CHANNEL_ARN,
     CONF_STUN_SERVER,
@@ -78,6 +79,7 @@ class AccountRuntime:
     """The AWS client of an account, the cameras it shares or views, and its skill."""
 
     client: SignalingClient
+    clock_issue: ClockIssue
     data: Mapping[str, Any]
     options: Mapping[str, Any]
     shared_cameras: Roster[SharedCamera]
@@ -93,6 +95,8 @@ class AccountRuntime:
     ) -> AccountRuntime:
         """Create the runtime of an entry; no request is made."""
         client = async_create_client(hass, entry.data)
+        clock_issue = ClockIssue(hass=hass)
+        client.clock.on_correction(clock_issue.async_corrected)
         stun_url = entry.options.get(CONF_STUN_SERVER) or client.stun_url
 
         def create[T](kind: Callable[..., T]) -> Callable[[ConfigSubentry], T]:
@@ -106,6 +110,7 @@ class AccountRuntime:
 
         return cls(
             client=client,
+            clock_issue=clock_issue,
             data=entry.data,
             options=entry.options,
             shared_cameras=Roster(
@@ -158,3 +163,4 @@ class AccountRuntime:
             await self.shared_cameras.async_stop()
             await self.remote_channels.async_stop()
             await self.alexa_skills.async_stop()
+            self.clock_issue.async_clear()

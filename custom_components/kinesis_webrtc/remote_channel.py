@@ -11,6 +11,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
 from .account import async_handle_refusal
+from .channel_issue import ChannelIssue
 from .const import CONF_CHANNEL_ARN, DOMAIN
 from .remote_still import RemoteStill
 from .signaling import (
@@ -101,6 +102,9 @@ class RemoteChannel(SubentryRuntime):
             on_renewed=lambda _: self._on_fetched(None),
             on_failed=self._on_fetched,
         )
+        self._issue = ChannelIssue(
+            hass=self._hass, entry=self._entry, subentry=self.subentry
+        )
         self.still = RemoteStill(channel=self)
 
     @property
@@ -133,6 +137,7 @@ class RemoteChannel(SubentryRuntime):
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
+        self._issue.async_clear()
         await self.still.async_stop()
         sessions = {view.session for view in self._views.values() if view.session}
         await asyncio.gather(*(session.async_close() for session in sessions))
@@ -229,6 +234,7 @@ class RemoteChannel(SubentryRuntime):
     def _on_fetched(self, error: SignalingError | None) -> None:
         """Show whether AWS can be reached, and knows the channel."""
         async_handle_refusal(self._hass, self._entry, error)
+        self._issue.async_follow(error)
         available = not isinstance(error, _FATAL)
         if available == self.available:
             return

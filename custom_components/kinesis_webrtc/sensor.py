@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 import time
 from typing import Final, cast, override
 
@@ -19,8 +19,9 @@ from homeassistant.const import (
     UnitOfDataRate,
     UnitOfTime,
 )
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.typing import StateType
 
 from .coordinator import KinesisWebRTCConfigEntry
@@ -164,7 +165,18 @@ class SelfTestSensor(SharedCameraSensor, RestoreSensor):
 class EncodingLoadSensor(SharedCameraSensor):
     """What encoding takes, as the mean of the last seconds."""
 
-    _attr_should_poll = True
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Look again and again; a camera that is removed ends that by itself."""
+        await super().async_added_to_hass()
+
+        @callback
+        def async_look(_: datetime) -> None:
+            self.async_write_ha_state()
+
+        self.async_on_remove(
+            async_track_time_interval(self.hass, async_look, SCAN_INTERVAL)
+        )
 
 
 class BitrateSensor(SharedCameraEntity, SensorEntity):

@@ -207,6 +207,7 @@ class SharedCamera(SubentryRuntime):
         self._channel = ChannelMaster(
             hass=self._hass,
             entry=self._entry,
+            subentry=self.subentry,
             client=self._client,
             channel_arn=self._data[CONF_CHANNEL_ARN],
             peer=self._peer,

@@ -34,6 +34,18 @@ def test_small_offset_is_told_but_not_corrected(clock: ServiceClock) -> None:
     assert clock.now() == LOCAL
 
 
+def test_a_listener_is_told_when_a_correction_begins_and_ends(
+    clock: ServiceClock,
+) -> None:
+    told: list[timedelta] = []
+    clock.on_correction(told.append)
+
+    for seconds in (30, 600, 601, 20, 0):
+        clock.learn(date(timedelta(seconds=seconds)))
+
+    assert told == [timedelta(seconds=600), timedelta()]
+
+
 def test_correction_ends_when_the_clock_is_right_again(clock: ServiceClock) -> None:
     clock.learn(date(timedelta(hours=1)))
     clock.learn(date(timedelta()))

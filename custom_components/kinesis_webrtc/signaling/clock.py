@@ -24,6 +24,11 @@ class ServiceClock:
         """Start without any offset."""
         self._now = now
         self._offset = timedelta()
+        self._on_correction: Callable[[timedelta], None] | None = None
+
+    def on_correction(self, listener: Callable[[timedelta], None]) -> None:
+        """Have a listener called when a correction begins, and with nothing at its end."""
+        self._on_correction = listener
 
     @property
     def offset(self) -> timedelta:
@@ -61,3 +66,5 @@ class ServiceClock:
             )
         elif was_off and not self.correction:
             _LOGGER.info("The local clock agrees with the service's again")
+        if was_off != bool(self.correction) and self._on_correction is not None:
+            self._on_correction(self.correction)
