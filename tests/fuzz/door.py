@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Self, override
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
+from tests.helpers.secrets import find_secrets
+
 SEEDS = Path(__file__).parent / "seeds"
 # Seconds of this thread's own time: of what is refused at the latest, however busy
 # the machine is.
@@ -67,7 +69,7 @@ class Watch(logging.Handler):
         text = self.format(record)
         if record.levelno >= logging.ERROR or record.exc_info:
             self.complaints.append(text)
-        if any(secret in text for secret in self._secrets):
+        if find_secrets({"log": text}, self._secrets):
             self.leaks += 1
             self.complaints.append(f"a secret in the log: {text}")
 

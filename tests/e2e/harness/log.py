@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import re
 from typing import Self
 
+from tests.helpers.secrets import find_secrets
+
 _RECORD = re.compile(
     r"^\d{4}-\d\d-\d\d [\d:.+-]+ (?P<level>[A-Z]+) \((?P<thread>.+?)\) "
     r"\[(?P<logger>[^\]]+)\] (?P<message>.*)$"
@@ -79,7 +81,7 @@ class HomeAssistantLog:
         """Fail when one of the secrets is in the log, at whatever level."""
         text = self.text
         assert text, "nothing was read"
-        assert not [secret[:4] + "…" for secret in secrets if secret in text]
+        assert not find_secrets({"log": text}, secrets)
 
 
 def _is_trouble(record: LogRecord) -> bool:
