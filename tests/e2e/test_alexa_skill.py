@@ -11,6 +11,7 @@ import pytest_asyncio
 from tests.alexa.conftest import directive, discover
 from tests.alexa.fakes import ANN, AlexaEventGateway, LoginWithAmazon
 from tests.helpers.moto import Moto
+from tests.helpers.secrets import MARKS, find_secrets
 from tests.system import browser
 
 from .harness.browser import chromium_browser
@@ -19,6 +20,7 @@ from .harness.coturn import Coturn
 from .harness.emulator import Emulator
 from .harness.frontend import FlowDialog, Frontend, frontend
 from .harness.home_assistant import HomeAssistant
+from .harness.left_behind import left_behind
 from .harness.rerouting import rerouted
 from .harness.scenario import SharedCamera, share_a_camera
 from .harness.skill import REGION, DeployedSkill
@@ -108,6 +110,7 @@ async def test_a_person_sets_the_skill_up_lets_ann_look_and_takes_it_away(
     lwa: LoginWithAmazon,
     gateway: AlexaEventGateway,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with (
         chromium_browser(browser()) as chromium,
@@ -147,13 +150,27 @@ async def test_a_person_sets_the_skill_up_lets_ann_look_and_takes_it_away(
     names = [message["event"]["header"]["name"] for message in messages]
     assert names[-1] == "DeleteReport"
 
+    texts = await left_behind(house, shared_here.entry_id)
+    assert "AcceptGrant" in caplog.text
+    assert lwa.access
+    secrets = {
+        lwa.client_secret,
+        aws.home_assistant.access_key_id,
+        aws.home_assistant.secret_access_key,
+        "ann-code",
+        *lwa.tokens,
+        *lwa.grants,
+        *lwa.access,
+    }
+    assert not find_secrets(texts | {"function": caplog.text}, secrets | MARKS)
+
     # With the skill goes what was made for it.
     await remove(house, shared_here.entry_id, "alexa_skill")
     await house.wait_for_line("Parameter Store .* was deleted", timeout=60)
     assert not stacks(moto)
     assert not moto.client("ssm", REGION).describe_parameters()["Parameters"]
     house.log.assert_clean()
-    house.log.assert_without([lwa.client_secret, aws.home_assistant.secret_access_key])
+    house.log.assert_without(secrets)
 
 
 def accept_grant() -> dict[str, Any]:

@@ -2,10 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-import importlib.util
 import json
 from pathlib import Path
-import sys
 import time
 from types import ModuleType
 from typing import Any
@@ -19,13 +17,11 @@ from tests.alexa.fakes import ANN, BOB, LoginWithAmazon, ParameterStore
 from .harness.camera import RtspCamera
 from .harness.echo import Echo
 from .harness.emulator import Emulator
-from .harness.home_assistant import REPOSITORY, HomeAssistant
+from .harness.function import load_function
+from .harness.home_assistant import HomeAssistant
 from .harness.pictures import assert_pictures
 from .harness.scenario import SharedCamera
 
-FUNCTION = (
-    REPOSITORY / "custom_components" / "kinesis_webrtc" / "alexa" / "lambda_function.py"
-)
 OFFERS = Path(__file__).parent.parent / "fixtures" / "alexa-offers"
 PATH = "/kinesis-webrtc/amzn1.ask.skill.1"
 
@@ -64,26 +60,9 @@ def function(
     store: ParameterStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> ModuleType:
-    """Load the one file by itself, as AWS does."""
-    account = emulator.lambda_function
-    for name, value in {
-        **emulator.environment,
-        "AWS_ENDPOINT_URL_SSM": store.url,
-        "AWS_ACCESS_KEY_ID": account.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": account.secret_access_key,
-        "CHANNEL_REGION": account.region,
-        "SKILL_ID": "amzn1.ask.skill.1",
-        "LWA_URL": lwa.url,
-        "AWS_LAMBDA_FUNCTION_NAME": "kinesis-webrtc",
-    }.items():
-        monkeypatch.setenv(name, value)
-    spec = importlib.util.spec_from_file_location("lambda_function", FUNCTION)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "lambda_function", module)
-    spec.loader.exec_module(module)
-    return module
+    return load_function(
+        emulator=emulator, lwa_url=lwa.url, ssm_url=store.url, monkeypatch=monkeypatch
+    )
 
 
 @pytest.fixture

@@ -20,30 +20,11 @@ from .harness.frontend_viewer import FrontendViewer, frontend_view
 from .harness.home_assistant import HomeAssistant
 from .harness.pattern import read
 from .harness.pictures import assert_moving, assert_pictures
-from .harness.remote_master import RemoteMaster
-from .harness.scenario import Account, add_account
+from .harness.remote_master import DEVICE, DEVICE_POLICY, RemoteMaster
+from .harness.scenario import add_account
 
 FRAMES = 15
 CAMERA = "camera.cabin"
-DEVICE = Account(
-    region=Emulator.home_assistant.region,
-    access_key_id="AKIADEVICE0000000000",
-    secret_access_key="device-secret-0123456789-abcdefghijklmno",
-)
-DEVICE_POLICY = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Action": [
-                "kinesisvideo:DescribeSignalingChannel",
-                "kinesisvideo:GetSignalingChannelEndpoint",
-                "kinesisvideo:ConnectAsMaster",
-            ],
-            "Resource": "*",
-        }
-    ],
-}
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

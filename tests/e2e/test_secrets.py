@@ -1,38 +1,338 @@
 """What a run leaves behind in Home Assistant holds none of the secrets that it used."""
 
-from collections.abc import Iterator
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Callable, Iterator
 import json
-from pathlib import Path
-import re
+import logging
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.alexa.conftest import allow, discover, rtc
+from tests.alexa.fakes import ANN, BOB, LoginWithAmazon, ParameterStore
+from tests.helpers.secrets import MARKS, addresses_of, credentials_of, find_secrets
 
 from .harness.alexa_lambda import AlexaLambda
-from .harness.client import HomeAssistantClient
+from .harness.camera import RtspCamera
+from .harness.client import HomeAssistantError
+from .harness.coturn import Coturn
 from .harness.echo import Echo
 from .harness.emulator import Emulator
-from .harness.home_assistant import HomeAssistant
-from .harness.scenario import SharedCamera
+from .harness.flows import ENTRIES, SUBENTRIES, Flow
+from .harness.frontend_viewer import frontend_view
+from .harness.function import SKILL_ID, load_function
+from .harness.home_assistant import INTEGRATION, HomeAssistant
+from .harness.left_behind import left_behind
+from .harness.remote_master import DEVICE, DEVICE_POLICY, RemoteMaster
+from .harness.scenario import SharedCamera, share_a_camera
 
-_CREDENTIALS = re.compile(
-    r"^a=(?:ice-ufrag|ice-pwd):(\S+)|^a=fingerprint:\S+ (\S+)", re.MULTILINE
-)
-AUTOMATION = "automation.tested"
-# Home Assistant's own, only its user reads it: the account's keys are an entry's data.
-HOLDS_SECRETS = {"core.config_entries"}
+PATH = f"/kinesis-webrtc/{SKILL_ID}"
+STREAM_PASSWORD = "stream-password-0123456789"
+WRONG_SECRET = "mistyped-secret-0123456789-abcdefghijklm"
+REMOTE = "camera.cabin"
+# A viewer's address that nobody can mistake, and that no route leads to.
+ADDRESS = "fd99:88:77::1"
+CANDIDATE = f"candidate:9 1 udp 2013266430 {ADDRESS} 50000 typ host"
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+type Skill = Callable[[Any], Any]
 
 
-def credentials_of(sdp: str) -> set[str]:
-    """Return an SDP's ICE credentials and fingerprints."""
-    found = {one or other for one, other in _CREDENTIALS.findall(sdp)}
-    assert len(found) >= 3, sdp
-    return found
+class Run:
+    """A Home Assistant in which all is used, and the secrets that have been so far."""
+
+    def __init__(
+        self, *, home: HomeAssistant, shared: SharedCamera, aws: Emulator
+    ) -> None:
+        self.home = home
+        self.shared = shared
+        self.aws = aws
+        account = aws.home_assistant
+        self.secrets = {
+            account.access_key_id,
+            account.secret_access_key,
+            STREAM_PASSWORD,
+            ADDRESS,
+        }
+
+    def betray(self, offer: str, *answers: str) -> None:
+        """Take for secrets the credentials in all of these, and the viewer's addresses.
+
+        An answer's are Home Assistant's own and those of its relays.
+        """
+        self.secrets |= addresses_of(offer).union(
+            credentials_of(offer), *map(credentials_of, answers)
+        )
+
+    async def channel_arn(self) -> str:
+        """Return the shared camera's channel."""
+        channels = (await self.aws.state())["channels"]
+        return str(channels["ha-front-door"]["ChannelARN"])
+
+    async def leaks(self, **texts: str) -> list[str]:
+        """Return where a secret is, in what is left behind and in these texts."""
+        texts |= await left_behind(self.home, self.shared.entry_id)
+        assert self.shared.viewers in texts["states"]
+        assert self.aws.home_assistant.region in texts["diagnostics"]
+        assert "device 1" in texts
+        return find_secrets(texts, self.secrets | MARKS)
 
 
-async def has_run(home: HomeAssistant, shared: SharedCamera) -> None:
-    """Run the self-test by an automation, which leaves a trace."""
-    entity = await home.client.command(
-        "config/entity_registry/get", entity_id=shared.self_test
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def front_door(system: None) -> AsyncIterator[RtspCamera]:
+    async with RtspCamera(number=1) as camera:
+        yield camera
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def aws(coturn: Coturn) -> AsyncIterator[Emulator]:
+    """Start a region of its own, whose users may view channels."""
+    async with Emulator(coturn=coturn, tls=False, viewing=True) as emulator:
+        await emulator.act(
+            "add_user",
+            name="device",
+            access_key_id=DEVICE.access_key_id,
+            secret_access_key=DEVICE.secret_access_key,
+            policies=[DEVICE_POLICY],
+        )
+        yield emulator
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def run(
+    aws: Emulator,
+    coturn: Coturn,
+    front_door: RtspCamera,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Run]:
+    """Start a Home Assistant that shares a camera and views a channel."""
+    async with HomeAssistant(
+        tmp_path_factory.mktemp("house"), environment=aws.environment
+    ) as home:
+        shared = await share_a_camera(
+            home.client,
+            aws.home_assistant,
+            stream_url=front_door.url.replace("://", f"://watch:{STREAM_PASSWORD}@"),
+            stun_url=coturn.stun_url,
+        )
+        channel = await aws.act("create_channel", name="cabin", message_ttl=5)
+        flow = await Flow.start(
+            home.client, SUBENTRIES, [shared.entry_id, "remote_channel"]
+        )
+        await flow.finish({"channel": channel["ChannelARN"]})
+        await home.client.wait_for_state(REMOTE, "idle")
+        yield Run(home=home, shared=shared, aws=aws)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def master(
+    aws: Emulator,
+    run: Run,
+    front_door: RtspCamera,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[RemoteMaster]:
+    """Have a camera on the channel that is viewed."""
+    for name, value in aws.environment.items():
+        monkeypatch.setenv(name, value)
+    channels = (await aws.state())["channels"]
+    async with RemoteMaster(
+        account=DEVICE,
+        channel_arn=channels["cabin"]["ChannelARN"],
+        stream_url=front_door.url,
+    ) as master:
+        yield master
+
+
+@pytest.fixture
+def lwa(run: Run) -> Iterator[LoginWithAmazon]:
+    with LoginWithAmazon() as lwa:
+        lwa.issue("ann-token", ANN)
+        lwa.issue("bob-token", BOB)
+        run.secrets |= {lwa.client_secret, *lwa.tokens}
+        yield lwa
+
+
+@pytest.fixture
+def skill(
+    aws: Emulator, lwa: LoginWithAmazon, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Skill]:
+    """Return the skill's function, whose only user is Ann."""
+    with ParameterStore(region=aws.lambda_function.region) as store:
+        store.values = {
+            f"{PATH}/client_id": lwa.client_id,
+            f"{PATH}/client_secret": lwa.client_secret,
+        }
+        allow(store, ANN)
+        function = load_function(
+            emulator=aws, lwa_url=lwa.url, ssm_url=store.url, monkeypatch=monkeypatch
+        )
+        yield lambda event: asyncio.to_thread(function.lambda_handler, event, None)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def camera_of_alexa(skill: Skill) -> dict[str, Any]:
+    """Discover, and return how Alexa speaks of the only camera from then on."""
+    (endpoint,) = (await skill(discover()))["event"]["payload"]["endpoints"]
+    return {"endpoint_id": endpoint["endpointId"], "cookie": endpoint["cookie"]}
+
+
+def telling(offer: str) -> str:
+    """Return an offer with one more candidate in each section."""
+    lines = offer.splitlines()
+    for at, line in reversed(list(enumerate(lines))):
+        if line.startswith("m="):
+            lines.insert(at + 1, f"a={CANDIDATE}")
+    return "\n".join(lines) + "\n"
+
+
+async def offer_of(
+    skill: Skill, camera_of_alexa: dict[str, Any], sdp: str, **options: Any
+) -> Any:
+    """Return the payload of the answer to an offer."""
+    directive = rtc("InitiateSessionWithOffer", sdp=sdp, **camera_of_alexa, **options)
+    return (await skill(directive))["event"]["payload"]
+
+
+async def test_the_search_finds_what_is_there(run: Run) -> None:
+    """In an offer, in a frame of the signaling channel, and beside other words."""
+    async with Echo() as echo:
+        offer = telling(echo.offer)
+    payload = base64.b64encode(json.dumps({"sdp": offer}).encode()).decode()
+    (password, *_) = (s for s in credentials_of(offer) if 20 < len(s) < 40)
+
+    assert addresses_of(offer) >= {ADDRESS}
+    assert len(find_secrets({"offer": offer}, credentials_of(offer) | MARKS)) >= 6
+    assert find_secrets({"frame": f'"{payload}"'}, {password})
+    assert find_secrets({"word": "user=abcd:efgh"}, {"abcd"})
+    assert not find_secrets({"word": "an abcde"}, {"abcd"})
+    assert not await run.leaks()
+    assert await run.leaks(answer=f"a={CANDIDATE}")
+
+
+async def test_a_view_by_alexa_leaves_none(
+    run: Run,
+    skill: Skill,
+    camera_of_alexa: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with Echo(frames=10) as echo:
+        offer = telling(echo.offer)
+        payload = await offer_of(skill, camera_of_alexa, offer)
+        answer = payload["answer"]["value"]
+        await echo.apply(answer)
+        await echo.frames()
+        run.betray(offer, answer)
+        during = json.dumps(await run.home.client.get("/api/states"))
+        await skill(rtc("SessionDisconnected", **camera_of_alexa))
+        await run.home.client.wait_for_state(run.shared.viewers, "0")
+        await echo.hang_up()
+
+    assert "answered in" in caplog.text
+    assert not await run.leaks(during=during, function=caplog.text)
+    run.home.log.assert_clean()
+
+
+async def test_a_viewer_of_the_channel_who_trickles_leaves_none(run: Run) -> None:
+    arn = await run.channel_arn()
+    candidate = {"candidate": CANDIDATE, "sdpMid": "0", "sdpMLineIndex": 0}
+    async with Echo(frames=10) as echo:
+        answer = await AlexaLambda.of(run.aws, arn).answer(echo.offer, sender="ann")
+        assert answer is not None
+        run.betray(echo.offer, answer)
+        for content in (
+            candidate,
+            candidate | {"candidate": CANDIDATE[:-9]},
+            [ADDRESS],
+        ):
+            frame = {
+                "messageType": "ICE_CANDIDATE",
+                "messagePayload": base64.b64encode(
+                    json.dumps(content).encode()
+                ).decode(),
+                "senderClientId": "ann",
+            }
+            await run.aws.act(
+                "connections", channel=arn, action="send", text=json.dumps(frame)
+            )
+        await echo.apply(answer)
+        await echo.frames()
+        await echo.hang_up()
+    await run.home.client.wait_for_state(run.shared.viewers, "0")
+
+    assert not await run.leaks()
+    run.home.log.assert_clean()
+
+
+async def test_views_in_the_frontend_leave_none(
+    run: Run, master: RemoteMaster, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "custom_components.kinesis_webrtc")
+    client = run.home.client
+    during = ""
+    for entity_id in (run.shared.live_view, REMOTE):
+        config = await client.command(
+            "camera/webrtc/get_client_config", entity_id=entity_id
+        )
+        for server in config["configuration"]["iceServers"]:
+            run.secrets |= {server[k] for k in server.keys() - {"urls"}}
+        async with frontend_view(client, entity_id) as viewer:
+            await client.command(
+                "camera/webrtc/candidate",
+                entity_id=entity_id,
+                session_id=viewer.session_id,
+                candidate={"candidate": CANDIDATE, "sdpMid": "0", "sdpMLineIndex": 0},
+            )
+            await viewer.wait_frames(10, timeout=30)
+            run.betray(
+                viewer.pc.localDescription.sdp,
+                *(event["answer"] for event in viewer.events if "answer" in event),
+            )
+            during += json.dumps(await client.get("/api/states"))
+    (offer,) = master.offers
+    run.betray(offer.sdp)
+    await master.wait_viewers(0)
+    await client.wait_for_state(run.shared.viewers, "0")
+
+    assert caplog.text
+    assert not await run.leaks(during=during, master=caplog.text)
+    run.home.log.assert_clean()
+
+
+async def test_what_an_administrator_is_told_goes_no_further(run: Run) -> None:
+    """The two actions' own responses are secrets, which whoever calls them wants."""
+    client = run.home.client
+    arn = await run.channel_arn()
+    (server,) = (
+        await client.call_action("kinesis_webrtc.get_ice_servers", channel_arn=arn)
+    )["ice_servers"]
+    async with Echo() as echo:
+        offer = {"type": "offer", "sdp": telling(echo.offer)}
+        payload = base64.b64encode(json.dumps(offer).encode()).decode()
+        asked = {"sender_client_id": "tester", "message_payload": payload}
+        response = await client.call_action(
+            "kinesis_webrtc.send_alexa_offer", channel_arn=arn, **asked
+        )
+        with pytest.raises(HomeAssistantError) as refused:
+            await client.call_action(
+                "kinesis_webrtc.send_alexa_offer", channel_arn=f"{arn}0", **asked
+            )
+        run.betray(
+            offer["sdp"], json.loads(base64.b64decode(response["answer"]))["sdp"]
+        )
+    run.secrets |= {server["username"], server["password"], payload}
+
+    assert not await run.leaks(refused=str(refused.value))
+
+
+async def test_the_trace_of_a_self_test_holds_none(run: Run) -> None:
+    client = run.home.client
+    entity = await client.command(
+        "config/entity_registry/get", entity_id=run.shared.self_test
     )
-    await home.client.post(
+    await client.post(
         "/api/config/automation/config/tested",
         {
             "alias": "Tested",
@@ -46,97 +346,97 @@ async def has_run(home: HomeAssistant, shared: SharedCamera) -> None:
             ],
         },
     )
-    await home.client.wait_for_state(AUTOMATION, "on")
-    await home.client.call_service("automation.trigger", entity_id=AUTOMATION)
-    await home.client.wait_for_state(shared.self_test_verdict, "alexa_profile")
+    await client.wait_for_state("automation.tested", "on")
+    await client.call_service("automation.trigger", entity_id="automation.tested")
+    await client.wait_for_state(run.shared.self_test_verdict, "alexa_profile")
 
-
-async def left_behind(client: HomeAssistantClient, entry_id: str) -> dict[str, str]:
-    """Return all that can be read of a run, by where it is read."""
-    traces = await client.command("trace/list", domain="automation", item_id="tested")
-    assert traces
-    devices = [
-        device["id"]
-        for device in await client.command("config/device_registry/list")
-        if entry_id in device["config_entries"]
-    ]
-    assert devices
-    diagnostics = f"/api/diagnostics/config_entry/{entry_id}"
-    found = {
-        "states": await client.get("/api/states"),
-        "diagnostics": await client.get(diagnostics),
-        "repairs": await client.command("repairs/list_issues"),
-        "entries": await client.command("config_entries/get"),
-        "subentries": await client.command(
-            "config_entries/subentries/list", entry_id=entry_id
-        ),
-        "log": await client.command("system_log/list"),
-    }
-    for number, device in enumerate(devices):
-        found[f"device {number}"] = await client.get(f"{diagnostics}/device/{device}")
-    for number, trace in enumerate(traces):
-        found[f"trace {number}"] = await client.command(
-            "trace/get",
-            domain="automation",
-            item_id="tested",
-            run_id=trace["run_id"],
-        )
-    return {place: json.dumps(content) for place, content in found.items()}
-
-
-def stored(config: Path) -> dict[str, str]:
-    """Return what Home Assistant has stored, but for what has to hold secrets."""
-    found = {
-        f"stored {path.name}": path.read_text(errors="replace")
-        for path in (config / ".storage").iterdir()
-        if path.is_file() and path.name not in HOLDS_SECRETS
-    }
-    assert any("kinesis_webrtc" in name for name in found)
-    return found
-
-
-def leaks(texts: dict[str, str], secrets: set[str]) -> Iterator[str]:
-    """Yield where a secret is, and how it begins."""
-    for place, text in texts.items():
-        yield from (f"{place}: {secret[:4]}…" for secret in secrets if secret in text)
-
-
-async def test_no_secret_is_left_behind(
-    home: HomeAssistant,
-    shared: SharedCamera,
-    emulator: Emulator,
-    alexa: AlexaLambda,
-) -> None:
-    channel = await emulator.only_channel()
-    account = emulator.home_assistant
-    secrets = {account.access_key_id, account.secret_access_key}
-
-    async with Echo(frames=10) as echo:
-        answer = await alexa.answer(echo.offer)
-        assert answer is not None
-        await echo.apply(answer)
-        await echo.frames()
-        secrets |= credentials_of(echo.offer) | credentials_of(answer)
-        during = await home.client.get("/api/states")
-        await echo.hang_up()
-    await home.client.wait_for_state(shared.viewers, "0")
-    # The two actions' own responses are secrets, which whoever calls them wants.
-    (server,) = (
-        await home.client.call_action(
-            "kinesis_webrtc.get_ice_servers", channel_arn=channel["ChannelARN"]
-        )
-    )["ice_servers"]
-    secrets |= {server["username"], server["password"]}
-    await has_run(home, shared)
-
-    texts = await left_behind(home.client, shared.entry_id)
-    texts |= {"states during the view": json.dumps(during), "log file": home.log.text}
-    texts |= stored(home.directory)
-    assert all(len(text) > 2 for place, text in texts.items() if place != "log")
-    # The search finds what is there, and the run was one.
-    assert list(leaks({"answer": answer}, secrets))
-    assert account.region in texts["diagnostics"]
-    assert shared.viewers in texts["states"]
+    texts = await left_behind(run.home, run.shared.entry_id, automation="tested")
     assert "key_frame" in texts["trace 0"]
-    assert not list(leaks(texts, secrets))
-    home.log.assert_clean()
+    assert not find_secrets(texts, run.secrets | MARKS)
+
+
+async def test_refused_keys_are_not_repeated(run: Run) -> None:
+    account = run.aws.home_assistant
+    keys = {
+        "region": account.region,
+        "access_key_id": account.access_key_id,
+        "secret_access_key": WRONG_SECRET,
+    }
+    run.secrets.add(WRONG_SECRET)
+    flow = await Flow.start(run.home.client, ENTRIES, INTEGRATION)
+    mistyped = await flow.submit(keys)
+    # AWS repeats what it was asked.
+    await run.aws.act(
+        "faults",
+        kind="error",
+        operation="GetCallerIdentity",
+        status=403,
+        code="SignatureDoesNotMatch",
+        message=(
+            "The Canonical String for this request should have been 'POST / "
+            f"x-amz-credential:{account.access_key_id} x-amz-security-token'"
+        ),
+        count=1,
+    )
+    refused = await flow.submit(keys)
+    await run.aws.act("clear_faults")
+
+    # The form's fields begin with what was typed into them, for whoever typed it.
+    said = [
+        {key: answer[key] for key in ("errors", "description_placeholders")}
+        for answer in (mistyped, refused)
+    ]
+    assert all(answer["errors"] for answer in said)
+    assert not await run.leaks(said=json.dumps(said))
+
+
+async def test_viewers_who_are_refused_leave_none(
+    run: Run,
+    skill: Skill,
+    camera_of_alexa: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with Echo() as echo:
+        offer = telling(echo.offer)
+        run.betray(offer)
+        said = [
+            await offer_of(skill, camera_of_alexa, broken)
+            for broken in (
+                offer.replace("H264", "VP8"),
+                offer.replace("a=ice-pwd", "a=no-ice-pwd"),
+                offer[: len(offer) // 2],
+            )
+        ]
+        said.append(await offer_of(skill, camera_of_alexa, offer, token="bob-token"))
+
+    assert all("type" in payload for payload in said), said
+    texts = {"said": json.dumps(said), "function": caplog.text}
+    assert not await run.leaks(**texts)
+    run.home.log.assert_clean()
+
+
+async def test_a_camera_that_stops_leaves_none(
+    run: Run,
+    front_door: RtspCamera,
+    skill: Skill,
+    camera_of_alexa: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with Echo(frames=5) as echo, Echo() as second:
+        payload = await offer_of(skill, camera_of_alexa, telling(echo.offer))
+        run.betray(echo.offer, payload["answer"]["value"])
+        run.betray(second.offer)
+        await echo.apply(payload["answer"]["value"])
+        await echo.frames()
+        start = len(run.home.lines)
+        await front_door.stop()
+        await run.home.wait_for_line(r"Stream ended \(", start=start)
+        # Nobody can open it any more.
+        await offer_of(
+            skill, camera_of_alexa, telling(second.offer), session="session-2"
+        )
+        await run.home.wait_for_line(
+            r"Stream ended \(\w+Error", start=start, timeout=60
+        )
+
+    assert not await run.leaks(function=caplog.text)

@@ -30,6 +30,27 @@ from custom_components.kinesis_webrtc.signaling import (
 
 from .scenario import Account
 
+# Who the camera is to AWS, and what it may do there.
+DEVICE = Account(
+    region="eu-west-1",
+    access_key_id="AKIADEVICE0000000000",
+    secret_access_key="device-secret-0123456789-abcdefghijklmno",
+)
+DEVICE_POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": [
+                "kinesisvideo:DescribeSignalingChannel",
+                "kinesisvideo:GetSignalingChannelEndpoint",
+                "kinesisvideo:ConnectAsMaster",
+            ],
+            "Resource": "*",
+        }
+    ],
+}
+
 
 class _Source:
     def __init__(self, url: str) -> None:
