@@ -198,7 +198,7 @@ async def test_a_displaced_master_takes_its_channel_back_once(
     """AWS may leave a displaced master's socket open, and just not deliver to it."""
     monkeypatch.setattr(master_check, "SETTLE", 0.05)
     monkeypatch.setattr(master_check, "INTERVAL", 0.3)
-    entry = make_entry()
+    entry = make_entry(shared_camera_data("camera.door", "ha-front-door"))
     entry.add_to_hass(hass)
     limits = Limits(message_ttl_scale=0.02).without_rates()
     async with KvsEmulator(region=REGION, limits=limits) as emulator:
@@ -216,6 +216,7 @@ async def test_a_displaced_master_takes_its_channel_back_once(
         master = ChannelMaster(
             hass=hass,
             entry=entry,
+            subentry=next(iter(entry.subentries.values())),
             client=client,
             channel_arn=channel.arn,
             peer=create_autospec(MasterPeer, instance=True),
