@@ -43,7 +43,7 @@ class ConnectionTimes:
     # Of the delay after refusals for long, which only somebody's doing ends.
     backoff_cap: float = 30
     # Of the delay while the service is away, and after the first refusals.
-    outage_cap: float = 4
+    outage_cap: float = 3
     # Of the delay after a socket that was lost without a word.
     loss_cap: float = 2
     # Of the delay after sockets that were closed early: two masters must not fight.
