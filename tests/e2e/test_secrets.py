@@ -26,59 +26,16 @@ from .harness.function import SKILL_ID, load_function
 from .harness.home_assistant import INTEGRATION, HomeAssistant
 from .harness.left_behind import left_behind
 from .harness.remote_master import DEVICE, DEVICE_POLICY, RemoteMaster
-from .harness.scenario import SharedCamera, share_a_camera
+from .harness.scenario import share_a_camera
+from .harness.secret_run import ADDRESS, CANDIDATE, STREAM_PASSWORD, Run, telling
 
 PATH = f"/kinesis-webrtc/{SKILL_ID}"
-STREAM_PASSWORD = "stream-password-0123456789"
 WRONG_SECRET = "mistyped-secret-0123456789-abcdefghijklm"
 REMOTE = "camera.cabin"
-# A viewer's address that nobody can mistake, and that no route leads to.
-ADDRESS = "fd99:88:77::1"
-CANDIDATE = f"candidate:9 1 udp 2013266430 {ADDRESS} 50000 typ host"
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 type Skill = Callable[[Any], Any]
-
-
-class Run:
-    """A Home Assistant in which all is used, and the secrets that have been so far."""
-
-    def __init__(
-        self, *, home: HomeAssistant, shared: SharedCamera, aws: Emulator
-    ) -> None:
-        self.home = home
-        self.shared = shared
-        self.aws = aws
-        account = aws.home_assistant
-        self.secrets = {
-            account.access_key_id,
-            account.secret_access_key,
-            STREAM_PASSWORD,
-            ADDRESS,
-        }
-
-    def betray(self, offer: str, *answers: str) -> None:
-        """Take for secrets the credentials in all of these, and the viewer's addresses.
-
-        An answer's are Home Assistant's own and those of its relays.
-        """
-        self.secrets |= addresses_of(offer).union(
-            credentials_of(offer), *map(credentials_of, answers)
-        )
-
-    async def channel_arn(self) -> str:
-        """Return the shared camera's channel."""
-        channels = (await self.aws.state())["channels"]
-        return str(channels["ha-front-door"]["ChannelARN"])
-
-    async def leaks(self, **texts: str) -> list[str]:
-        """Return where a secret is, in what is left behind and in these texts."""
-        texts |= await left_behind(self.home, self.shared.entry_id)
-        assert self.shared.viewers in texts["states"]
-        assert self.aws.home_assistant.region in texts["diagnostics"]
-        assert "device 1" in texts
-        return find_secrets(texts, self.secrets | MARKS)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -177,15 +134,6 @@ async def camera_of_alexa(skill: Skill) -> dict[str, Any]:
     """Discover, and return how Alexa speaks of the only camera from then on."""
     (endpoint,) = (await skill(discover()))["event"]["payload"]["endpoints"]
     return {"endpoint_id": endpoint["endpointId"], "cookie": endpoint["cookie"]}
-
-
-def telling(offer: str) -> str:
-    """Return an offer with one more candidate in each section."""
-    lines = offer.splitlines()
-    for at, line in reversed(list(enumerate(lines))):
-        if line.startswith("m="):
-            lines.insert(at + 1, f"a={CANDIDATE}")
-    return "\n".join(lines) + "\n"
 
 
 async def offer_of(
