@@ -5,6 +5,7 @@ import asyncio
 from .api import AwsApi
 from .errors import CannotConnectError, ServiceError
 from .models import Endpoints, Role
+from .translation import reading
 
 _OPERATION = "GetSignalingChannelEndpoint"
 
@@ -55,10 +56,11 @@ class EndpointCache:
                 },
             },
         )
-        by_protocol = {
-            endpoint["Protocol"]: endpoint["ResourceEndpoint"]
-            for endpoint in response.get("ResourceEndpointList", ())
-        }
+        with reading(_OPERATION):
+            by_protocol = {
+                endpoint["Protocol"]: endpoint["ResourceEndpoint"]
+                for endpoint in response.get("ResourceEndpointList", ())
+            }
         if not {"WSS", "HTTPS"} <= by_protocol.keys():
             raise ServiceError("endpoints are missing", operation=_OPERATION)
         return Endpoints(wss=by_protocol["WSS"], https=by_protocol["HTTPS"])
