@@ -61,9 +61,10 @@ class EndpointCache:
                 endpoint["Protocol"]: endpoint["ResourceEndpoint"]
                 for endpoint in response.get("ResourceEndpointList", ())
             }
-        if not {"WSS", "HTTPS"} <= by_protocol.keys():
-            raise ServiceError("endpoints are missing", operation=_OPERATION)
-        return Endpoints(wss=by_protocol["WSS"], https=by_protocol["HTTPS"])
+        match by_protocol:
+            case {"WSS": str(wss), "HTTPS": str(https)}:
+                return Endpoints(wss=wss, https=https)
+        raise ServiceError("endpoints are missing", operation=_OPERATION)
 
     def doubt(self, arn: str) -> None:
         """Ask anew for a channel's endpoints when they are needed, which may fail."""
