@@ -74,4 +74,9 @@ async def test_a_cut_line_is_soon_back_and_costs_nothing() -> None:
         assert await bench.wait(timeout=150) == 0, bench.failure("failed")
     result = json.loads(bench.lines[-1])
     assert result.pop("reconnect_ms")["socket_cut"]["p50"] < 5000
-    assert result == {"offers_lost": 0, "offers_expired": 0, "pictures_disturbed": 0}
+    assert result == {
+        "offers_lost": 0,
+        "offers_expired": 0,
+        "pictures_disturbed": 0,
+        "secrets_found": 0,
+    }
