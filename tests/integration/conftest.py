@@ -52,6 +52,7 @@ from custom_components.kinesis_webrtc.signaling import (
     SignalingClient,
 )
 
+from .masters import Masters, patched_masters
 from .skill_aws import ACCOUNT, ACCOUNT_KEY, REGION, SkillAws
 
 KEYS = {CONF_ACCESS_KEY_ID: ACCOUNT_KEY, CONF_SECRET_ACCESS_KEY: "secret-example"}
@@ -168,6 +169,17 @@ class Aws:
         if arn not in self.channels:
             raise ResourceNotFoundError(operation="TagResource")
         self.tags[arn] |= tags
+
+
+async def async_share(
+    hass: HomeAssistant, camera: er.RegistryEntry, name: str = "ha-front-door"
+) -> MockConfigEntry:
+    """Return a loaded account that shares a camera, whose far sides are patched."""
+    entry = make_entry(shared_camera_data(camera.id, name))
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    return entry
 
 
 async def start_sharing(hass: HomeAssistant, entry: MockConfigEntry) -> dict[str, Any]:
@@ -293,6 +305,13 @@ def add_camera(
     )
     hass.states.async_set(entity.entity_id, "idle", {"friendly_name": name})
     return entity
+
+
+@pytest.fixture
+def masters() -> Generator[Masters]:
+    """Give the far sides of every shared camera to the test."""
+    with patched_masters() as masters:
+        yield masters
 
 
 @pytest.fixture

@@ -7,10 +7,6 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import AsyncMock, create_autospec, patch
 
-from homeassistant.core import HomeAssistant
-from homeassistant.helpers import entity_registry as er
-from pytest_homeassistant_custom_component.common import MockConfigEntry
-
 from custom_components.kinesis_webrtc.camera_source import CameraSource
 from custom_components.kinesis_webrtc.peer import (
     Ended,
@@ -28,8 +24,6 @@ from custom_components.kinesis_webrtc.signaling import (
     SignalingConnection,
     SignalingError,
 )
-
-from .conftest import make_entry, shared_camera_data
 
 
 class Master:
@@ -186,14 +180,3 @@ def patched_masters() -> Generator[Masters]:
         patch(f"{module}.SignalingConnection", side_effect=masters.make_connection),
     ):
         yield masters
-
-
-async def async_share(
-    hass: HomeAssistant, camera: er.RegistryEntry, name: str = "ha-front-door"
-) -> MockConfigEntry:
-    """Return a loaded account that shares a camera, whose far sides are patched."""
-    entry = make_entry(shared_camera_data(camera.id, name))
-    entry.add_to_hass(hass)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await hass.async_block_till_done()
-    return entry

@@ -1,6 +1,5 @@
 """Alexa is told of presses, motion and health, of each at the right time and once."""
 
-from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import ANY, MagicMock, call, create_autospec
@@ -42,7 +41,7 @@ from .conftest import (
     only_subentry,
     shared_camera_data,
 )
-from .masters import Master, Masters, patched_masters
+from .masters import Master, Masters
 
 NAME = "ha-front-door"
 CAMERA = "camera.front_door"
@@ -62,12 +61,6 @@ class Skills(dict[str, Any]):
 
     async def async_stop(self) -> None:
         """Stop nothing."""
-
-
-@pytest.fixture
-async def masters() -> AsyncGenerator[Masters]:
-    with patched_masters() as masters:
-        yield masters
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The live view answers Home Assistant's own viewers and follows its source camera."""
 
-from collections.abc import AsyncGenerator
 from typing import Any
 from unittest.mock import AsyncMock, call
 
@@ -50,7 +49,7 @@ from .conftest import (
     make_entry,
     shared_camera_data,
 )
-from .masters import Master, Masters, patched_masters
+from .masters import Master, Masters
 
 ARN = channel_arn("ha-porch")
 LIVE_VIEW = "camera.front_door_live_view"
@@ -86,12 +85,6 @@ class PorchCamera(Camera):
     ) -> bytes | None:
         self.asked_for.append((width, height))
         return b"still"
-
-
-@pytest.fixture
-async def masters() -> AsyncGenerator[Masters]:
-    with patched_masters() as masters:
-        yield masters
 
 
 @pytest.fixture

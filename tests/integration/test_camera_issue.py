@@ -1,6 +1,5 @@
 """A camera that gives its viewers nothing to see is named in a repair."""
 
-from collections.abc import AsyncGenerator
 from unittest.mock import AsyncMock
 
 from homeassistant.core import HomeAssistant
@@ -19,14 +18,8 @@ from custom_components.kinesis_webrtc.peer import (
 )
 from custom_components.kinesis_webrtc.signaling import SdpOffer
 
-from .conftest import TRANSLATIONS, channel_arn, check_text
-from .masters import Master, Masters, async_share, patched_masters
-
-
-@pytest.fixture
-async def masters() -> AsyncGenerator[Masters]:
-    with patched_masters() as masters:
-        yield masters
+from .conftest import TRANSLATIONS, async_share, channel_arn, check_text
+from .masters import Master, Masters
 
 
 @pytest.fixture

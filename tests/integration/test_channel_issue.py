@@ -1,6 +1,5 @@
 """A signaling channel that AWS does not know any more is named in a repair."""
 
-from collections.abc import AsyncGenerator
 from unittest.mock import AsyncMock
 
 from homeassistant.core import HomeAssistant
@@ -16,21 +15,16 @@ from custom_components.kinesis_webrtc.signaling import (
 
 from .conftest import (
     TRANSLATIONS,
+    async_share,
     channel_arn,
     check_text,
     make_entry,
     remote_channel_data,
     shared_camera_data,
 )
-from .masters import Masters, async_share, patched_masters
+from .masters import Masters
 
 NAME = "ha-front-door"
-
-
-@pytest.fixture
-async def masters() -> AsyncGenerator[Masters]:
-    with patched_masters() as masters:
-        yield masters
 
 
 def the_issue(issue_registry: ir.IssueRegistry) -> ir.IssueEntry | None:

@@ -1,6 +1,5 @@
 """A shared camera whose signaling channel is gone gets a new one by a fix flow."""
 
-from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any
 from unittest.mock import AsyncMock
@@ -22,17 +21,11 @@ from custom_components.kinesis_webrtc.signaling import (
     ResourceNotFoundError,
 )
 
-from .conftest import channel_arn, make_channel
-from .masters import Masters, async_share, patched_masters
+from .conftest import async_share, channel_arn, make_channel
+from .masters import Masters
 
 NAME = "ha-front-door"
 NEW_ARN = f"{channel_arn(NAME).rpartition('/')[0]}/1800000000000"
-
-
-@pytest.fixture
-async def masters() -> AsyncGenerator[Masters]:
-    with patched_masters() as masters:
-        yield masters
 
 
 @pytest.fixture

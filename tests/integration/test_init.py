@@ -1,6 +1,5 @@
 """Accounts are set up without waiting for AWS, and leave nothing behind."""
 
-from collections.abc import AsyncGenerator
 from unittest.mock import AsyncMock
 
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
@@ -34,16 +33,10 @@ from .conftest import (
     make_entry,
     shared_camera_data,
 )
-from .masters import Masters, patched_masters
+from .masters import Masters
 
 FRONT = channel_arn("ha-front-door")
 BACK = channel_arn("ha-back-door")
-
-
-@pytest.fixture
-async def masters() -> AsyncGenerator[Masters]:
-    with patched_masters() as masters:
-        yield masters
 
 
 @pytest.fixture

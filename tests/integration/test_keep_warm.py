@@ -1,6 +1,5 @@
 """A shared camera is open beforehand: always, after a ring or a motion, or never."""
 
-from collections.abc import AsyncGenerator
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -27,17 +26,11 @@ from custom_components.kinesis_webrtc.const import (
 from custom_components.kinesis_webrtc.keep_warm import HOLD
 
 from .conftest import add_camera, make_entry, only_subentry, shared_camera_data
-from .masters import Masters, Peer, patched_masters
+from .masters import Masters, Peer
 
 CAMERA = "camera.front_door"
 BUTTON = "event.front_door"
 MOTION = "binary_sensor.motion"
-
-
-@pytest.fixture
-async def masters() -> AsyncGenerator[Masters]:
-    with patched_masters() as masters:
-        yield masters
 
 
 @pytest.fixture

@@ -42,8 +42,8 @@ from custom_components.kinesis_webrtc.signaling import (
     encode_payload,
 )
 
-from .conftest import TRANSLATIONS, Aws, channel_arn, make_channel
-from .masters import async_share, patched_masters
+from .conftest import TRANSLATIONS, Aws, async_share, channel_arn, make_channel
+from .masters import patched_masters
 
 NAME = "ha-front-door"
 ARN = channel_arn(NAME)

@@ -23,16 +23,10 @@ from custom_components.kinesis_webrtc.peer import (
 from custom_components.kinesis_webrtc.peer.reader import StreamFormat
 from custom_components.kinesis_webrtc.self_test_report import SelfTestReport
 
-from .conftest import TRANSLATIONS, channel_arn
-from .masters import Master, Masters, async_share, make_feed, patched_masters
+from .conftest import TRANSLATIONS, async_share, channel_arn
+from .masters import Master, Masters, make_feed
 
 BIT_RATE = "sensor.front_door_bit_rate"
-
-
-@pytest.fixture
-async def masters() -> AsyncGenerator[Masters]:
-    with patched_masters() as masters:
-        yield masters
 
 
 @pytest.fixture

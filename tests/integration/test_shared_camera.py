@@ -1,6 +1,5 @@
 """A shared camera follows its subentry, its channel and its viewers."""
 
-from collections.abc import AsyncGenerator
 from unittest.mock import AsyncMock, call
 
 from homeassistant.config_entries import ConfigSubentry
@@ -41,15 +40,9 @@ from custom_components.kinesis_webrtc.signaling import (
 )
 
 from .conftest import add_camera, channel_arn, make_entry, shared_camera_data
-from .masters import Master, Masters, patched_masters
+from .masters import Master, Masters
 
 ARN = channel_arn("ha-front-door")
-
-
-@pytest.fixture
-async def masters() -> AsyncGenerator[Masters]:
-    with patched_masters() as masters:
-        yield masters
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A camera whose pictures are too large for Alexa is named in a repair, if she shows it."""
 
-from collections.abc import AsyncGenerator
 from unittest.mock import AsyncMock
 
 from homeassistant.core import HomeAssistant
@@ -11,17 +10,11 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.kinesis_webrtc.const import DOMAIN, SELF_TEST_PREFIX
 from custom_components.kinesis_webrtc.peer import KeyFrameSent
 
-from .conftest import TRANSLATIONS, channel_arn, check_text
-from .masters import Master, Masters, async_share, patched_masters
+from .conftest import TRANSLATIONS, async_share, channel_arn, check_text
+from .masters import Master, Masters
 
 LARGE = (2560, 1440)
 SHOWN = KeyFrameSent(viewer_id="echo-1", is_small=True, shrunk_from=LARGE)
-
-
-@pytest.fixture
-async def masters() -> AsyncGenerator[Masters]:
-    with patched_masters() as masters:
-        yield masters
 
 
 @pytest.fixture

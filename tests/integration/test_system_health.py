@@ -1,7 +1,6 @@
 """System health tells whether AWS is reached, region by region."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from unittest.mock import AsyncMock
 
 import aiohttp
@@ -17,16 +16,10 @@ from pytest_homeassistant_custom_component.test_util.aiohttp import AiohttpClien
 
 from custom_components.kinesis_webrtc.const import DOMAIN
 
-from .conftest import REGION, TRANSLATIONS, channel_arn
-from .masters import Masters, async_share, patched_masters
+from .conftest import REGION, TRANSLATIONS, async_share, channel_arn
+from .masters import Masters
 
 URL = f"https://kinesisvideo.{REGION}.amazonaws.com/"
-
-
-@pytest.fixture
-async def masters() -> AsyncGenerator[Masters]:
-    with patched_masters() as masters:
-        yield masters
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A media player is asked to play what viewers say, and only if that is wanted."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from http import HTTPStatus
 import logging
 from typing import Any
@@ -28,17 +27,11 @@ from custom_components.kinesis_webrtc.peer import TalkSink
 from custom_components.kinesis_webrtc.talk_stream import DATA_STREAMS
 
 from .conftest import make_entry, only_subentry, shared_camera_data
-from .masters import Masters, Peer, patched_masters
+from .masters import Masters, Peer
 
 PLAYER = "media_player.porch"
 PLAY_MEDIA, MEDIA_ANNOUNCE = 512, 1 << 20
 WARNING = "is not played by its media player"
-
-
-@pytest.fixture
-async def masters() -> AsyncGenerator[Masters]:
-    with patched_masters() as masters:
-        yield masters
 
 
 @pytest.fixture
