@@ -352,7 +352,8 @@ class Aws(Door):
 
         def client(api: AwsApi, *args: Any) -> Any:
             made = make(api, *args)
-            made.meta.events.register("before-send", door._answer)
+            # It is asked for with each call, and made but once.
+            made.meta.events.register("before-send", door._answer, unique_id="door")
             return made
 
         self._patches = [

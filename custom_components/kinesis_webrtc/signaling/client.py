@@ -258,7 +258,10 @@ class SignalingClient:
                     )
                     for entry in entries
                 ),
-                ttl=min((entry.get("Ttl", 0) for entry in entries), default=0),
+                # A number without an end is no time, and no sum with one.
+                ttl=int(
+                    float(min((entry.get("Ttl", 0) for entry in entries), default=0))
+                ),
             )
 
     async def send_alexa_offer(

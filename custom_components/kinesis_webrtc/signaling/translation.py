@@ -130,7 +130,7 @@ def reading(operation: str) -> Iterator[None]:
     """Translate what reading a response raises that is not as the API says."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError) as err:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as err:
         kind = type(err).__name__
         raise ServiceError(
             "the answer cannot be read", operation=operation, code=kind
