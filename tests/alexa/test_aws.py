@@ -130,3 +130,12 @@ def test_what_passes_by_itself_is_told_from_what_does_not(
     raised: Exception, passing: bool
 ) -> None:
     assert is_passing(translate(raised, action="ssm:X")) is passing
+
+
+def test_what_aws_says_is_one_line_that_a_log_can_take() -> None:
+    found = translate(
+        aws_error("X", "Odd\ud800", "first\r\nsecond" + "x" * 5000), action="a:B"
+    )
+
+    assert str(found).isprintable()
+    assert len(str(found)) < 2500

@@ -88,6 +88,7 @@ class AdminServer:
             {
                 "calls": dict(journal.calls),
                 "errors": {" ".join(key): n for key, n in journal.errors.items()},
+                "rights": [[*key] for key in journal.rights],
                 "attempts": list(journal.attempts),
                 "joins": list(journal.joins),
                 "channels": {

@@ -31,6 +31,8 @@ class Journal:
         """Begin with nothing seen."""
         self.calls: Counter[str] = Counter()
         self.errors: Counter[tuple[str, str]] = Counter()
+        # What was allowed: to which access key, which action, on what.
+        self.rights: Counter[tuple[str, str, str]] = Counter()
         self.requests: deque[tuple[str, dict[str, Any]]] = deque(maxlen=1000)
         self.messages: deque[SeenMessage] = deque(maxlen=1000)
         # By time.monotonic, which all processes of a machine share.

@@ -105,6 +105,7 @@ class State:
             context["aws:tagkeys"] = list(tag_keys)
         owned = resource == "*" or resource.split(":")[4] == caller.account
         if owned and caller.user.may(action, resource, context):
+            self.journal.rights[caller.user.access_key_id, action, resource] += 1
             return
         raise AccessDeniedError(
             f"User: {caller.user.arn(self.partition)} is not authorized to perform:"

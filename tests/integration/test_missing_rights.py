@@ -75,10 +75,15 @@ def actions(name: str) -> list[str]:
     return found
 
 
-def policy_without(name: str, action: str | None) -> dict[str, Any]:
-    """Return a block as a policy, less one action."""
+def policy_without(
+    name: str, action: str | None, arn: str | None = None
+) -> dict[str, Any]:
+    """Return a block as a policy, less one action; it may name one channel by its ARN."""
     kept = []
     for statement in copy.deepcopy(statements(name)):
+        if name == "by-arn":
+            assert "*" not in statement["Resource"]
+            statement["Resource"] = arn
         given = statement["Action"]
         given = [given] if isinstance(given, str) else given
         statement["Action"] = [each for each in given if each != action]
@@ -163,7 +168,11 @@ CHANNELS: dict[str, Operation] = {
 @pytest.mark.parametrize("expected_lingering_timers", [True])
 @pytest.mark.parametrize(
     ("name", "action"),
-    [(name, action) for name in ("policy", "viewing") for action in actions(name)],
+    [
+        (name, action)
+        for name in ("policy", "by-arn", "viewing")
+        for action in actions(name)
+    ],
 )
 async def test_without_an_action_it_is_named_and_with_it_all_is_well(
     hass: HomeAssistant,
@@ -175,13 +184,14 @@ async def test_without_an_action_it_is_named_and_with_it_all_is_well(
     operation = CHANNELS[action.partition(":")[2]]
     async with KvsEmulator(region=REGION) as emulator:
         monkeypatch.setenv("AWS_ENDPOINT_URL", emulator.url)
-        channel = emulator.create_channel(NAME, message_ttl=5)
+        named = "garden" if name == "by-arn" else NAME
+        channel = emulator.create_channel(named, message_ttl=5)
 
         async def attempt(number: int, without: str | None) -> None:
             user = User(
                 access_key_id=f"AKIA{number:016}",
                 secret_access_key="secret",
-                policies=[policy_without(name, without)],
+                policies=[policy_without(name, without, channel.arn)],
             )
             emulator.add_user(user)
             client = SignalingClient(

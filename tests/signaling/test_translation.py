@@ -213,3 +213,12 @@ def test_reason_of_other_refusals_is_shown() -> None:
     error = translated(refusal("InvalidArgumentException", "ChannelName is too long"))
 
     assert "ChannelName is too long" in str(error)
+
+
+def test_what_the_service_says_is_one_line_that_a_log_can_take() -> None:
+    said = "first\r\nsecond\ud800" + "x" * 5000
+    for code in ("InvalidArgumentException", said):
+        error = translated(refusal(code, said))
+
+        assert str(error).isprintable()
+        assert len(str(error)) < 2500

@@ -28,6 +28,8 @@ type Execute = Callable[..., Awaitable[Any]]
 # Makes a boto3 client of a service in a region; blocking.
 type CreateClient = Callable[[str, str], Any]
 
+# In characters: the texts that there are are not half as long, ARNs and all.
+_LONGEST = 1000
 # Codes without their "Exception" suffix, which only some services have.
 _DENIED: Final = frozenset(
     {"AccessDenied", "AuthorizationError", "NotAuthorized", "UnauthorizedOperation"}
@@ -127,8 +129,8 @@ def denied_action(text: str) -> str | None:
 
 def _refusal(err: ClientError, action: str) -> AlexaSkillError:
     error = err.response.get("Error", {})
-    code = str(error.get("Code") or "Unknown")
-    text = str(error.get("Message") or "")
+    code = _printable(error.get("Code") or "Unknown")
+    text = _printable(error.get("Message") or "")
     name = code.removesuffix("Exception")
     if name in _KEYS:
         return KeysRefusedError(code)
@@ -138,3 +140,8 @@ def _refusal(err: ClientError, action: str) -> AlexaSkillError:
         # Its refusals of a value quote it.
         text = ""
     return AlexaServiceError(code, text)
+
+
+def _printable(said: object) -> str:
+    """Return what AWS says as one line, which any log and file can take."""
+    return "".join(c if c.isprintable() else " " for c in str(said)[:_LONGEST])

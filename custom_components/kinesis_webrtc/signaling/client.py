@@ -19,7 +19,6 @@ from .models import (
     Channel,
     Credentials,
     Endpoints,
-    IceServer,
     IceServerConfig,
     Role,
 )
@@ -248,21 +247,7 @@ class SignalingClient:
             params["Username"] = username
         response = await self._signaling("GetIceServerConfig", arn, role, params)
         with reading("GetIceServerConfig"):
-            entries = response.get("IceServerList", ())
-            return IceServerConfig(
-                servers=tuple(
-                    IceServer(
-                        urls=tuple(entry.get("Uris", ())),
-                        username=entry.get("Username"),
-                        credential=entry.get("Password"),
-                    )
-                    for entry in entries
-                ),
-                # A number without an end is no time, and no sum with one.
-                ttl=int(
-                    float(min((entry.get("Ttl", 0) for entry in entries), default=0))
-                ),
-            )
+            return IceServerConfig.read(response)
 
     async def send_alexa_offer(
         self, arn: str, *, sender_client_id: str, message_payload: str

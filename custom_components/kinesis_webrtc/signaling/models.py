@@ -1,7 +1,9 @@
 """What the signaling service is asked with, and what it answers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, Self
 
 
 class Role(StrEnum):
@@ -48,6 +50,18 @@ class IceServer:
     username: str | None = field(default=None, repr=False)
     credential: str | None = field(default=None, repr=False)
 
+    @classmethod
+    def read(cls, entry: Mapping[str, Any]) -> Self:
+        """Read one entry of an IceServerList. Raises TypeError, AttributeError."""
+        urls = tuple(entry.get("Uris", ()))
+        names = entry.get("Username"), entry.get("Password")
+        if not (
+            all(isinstance(url, str) for url in urls)
+            and all(isinstance(name, str | None) for name in names)
+        ):
+            raise TypeError
+        return cls(urls=urls, username=names[0], credential=names[1])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IceServerConfig:
@@ -55,3 +69,13 @@ class IceServerConfig:
 
     servers: tuple[IceServer, ...]
     ttl: int
+
+    @classmethod
+    def read(cls, response: Mapping[str, Any]) -> Self:
+        """Read what GetIceServerConfig answers; raises what unreadable ones lead to."""
+        entries = response.get("IceServerList", ())
+        return cls(
+            servers=tuple(map(IceServer.read, entries)),
+            # A number that no float can hold is no time, and no sum with one.
+            ttl=int(float(min((entry.get("Ttl", 0) for entry in entries), default=0))),
+        )

@@ -75,6 +75,8 @@ _BY_STATUS = {
     429: "TooManyRequests",
 }
 _DENIED_CODES = frozenset({"AccessDenied", "NotAuthorized", "UnauthorizedOperation"})
+# In characters: the texts that it has are not half as long, ARNs and all.
+_LONGEST = 1000
 _DENIED_ACTION = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
 _SKEW_TEXT = re.compile(r"signature (expired|not yet current)", re.IGNORECASE)
 
@@ -147,11 +149,17 @@ def _refusal(err: ClientError | aiohttp.WSServerHandshakeError) -> tuple[str, st
     """
     if isinstance(err, ClientError):
         error = err.response.get("Error", {})
-        return str(error.get("Code") or "Unknown"), str(error.get("Message") or "")
+        code, text = error.get("Code") or "Unknown", error.get("Message") or ""
+        return _printable(code), _printable(text)
     named = err.headers.get("x-amzn-errortype", "") if err.headers else ""
     code = re.split(r"[:#]", named)[0].strip() or _BY_STATUS.get(err.status, "")
     status = f"HTTP {err.status}"
-    return code or status, status
+    return _printable(code) or status, status
+
+
+def _printable(said: object) -> str:
+    """Return what the service says as one line, which any log and file can take."""
+    return "".join(c if c.isprintable() else " " for c in str(said)[:_LONGEST])
 
 
 def _from_code(

@@ -69,6 +69,12 @@ def readme_policy(*, viewing: bool = False) -> dict[str, Any]:
     return policy
 
 
+def readme_statements() -> list[dict[str, Any]]:
+    """Return all that README tells of Home Assistant's user, but for Alexa."""
+    own: list[dict[str, Any]] = readme_policy(viewing=True)["Statement"]
+    return [*own, _readme_json("by-arn")]
+
+
 def _readme_json(name: str) -> dict[str, Any]:
     text = (REPOSITORY / "README.md").read_text()
     match = re.search(

@@ -107,7 +107,7 @@ async def share_camera(
     speaker: str | None = None,
 ) -> SharedCamera:
     """Share a camera on a new channel or on an existing one; wait for its master."""
-    before = await _subentries(client, entry_id)
+    before = await subentries_of(client, entry_id)
     flow = await Flow.start(client, SUBENTRIES, [entry_id, "shared_camera"])
     answer = await flow.submit(
         {"camera": camera, "channel": channel, "keep_warm": keep_warm}
@@ -118,8 +118,8 @@ async def share_camera(
         await flow.finish(flow.suggested | given)
     elif answer["type"] != "create_entry":
         raise FlowError(str(answer))
-    (subentry_id,) = await _subentries(client, entry_id) - before
-    entities = await _entities(client, subentry_id)
+    (subentry_id,) = await subentries_of(client, entry_id) - before
+    entities = await entities_of(client, subentry_id)
     shared = SharedCamera(
         entry_id=entry_id,
         subentry_id=subentry_id,
@@ -136,7 +136,8 @@ async def share_camera(
     return shared
 
 
-async def _subentries(client: HomeAssistantClient, entry_id: str) -> set[str]:
+async def subentries_of(client: HomeAssistantClient, entry_id: str) -> set[str]:
+    """Return the ids of an account's subentries."""
     subentries = await client.command(
         "config_entries/subentries/list", entry_id=entry_id
     )
@@ -160,7 +161,7 @@ async def share_a_camera(
     return await share_camera(client, entry_id=entry_id, camera=camera)
 
 
-async def _entities(client: HomeAssistantClient, subentry_id: str) -> dict[str, str]:
+async def entities_of(client: HomeAssistantClient, subentry_id: str) -> dict[str, str]:
     """Return a subentry's entities by domain and key, when all platforms have theirs."""
     async with (
         asyncio.timeout(20),
