@@ -68,10 +68,10 @@ class Roster[T: SubentryRuntime](dict[str, T]):
         self.async_start(entry)
 
     async def async_stop(self) -> None:
-        """Stop all."""
-        while self:
-            _, runtime = self.popitem()
-            await runtime.async_stop()
+        """Stop all side by side: each waits for viewers and for AWS to hear of it."""
+        runtimes = list(self.values())
+        self.clear()
+        await asyncio.gather(*(runtime.async_stop() for runtime in runtimes))
 
 
 @dataclass(kw_only=True, slots=True)
@@ -86,6 +86,7 @@ class AccountRuntime:
     remote_channels: Roster[RemoteChannel]
     alexa_skills: Roster[AlexaSkill]
     relay: Relay | None = None
+    has_stopped: bool = False
     # Home Assistant runs the update listeners of two quick changes side by side.
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -147,16 +148,20 @@ class AccountRuntime:
         """Bring what runs in line with the entry's subentries.
 
         Only what was added, changed or removed is touched: the pictures and the
-        sockets of the other cameras go on.
+        sockets of the other cameras go on. A change that comes while all is stopped is
+        for the next set-up.
         """
         async with self.lock:
+            if self.has_stopped:
+                return
             await self.alexa_skills.async_update(entry)
             await self.shared_cameras.async_update(entry)
             await self.remote_channels.async_update(entry)
 
     async def async_stop(self) -> None:
-        """Stop every channel, and the relays."""
+        """Stop every channel, and the relays, for good."""
         async with self.lock:
+            self.has_stopped = True
             if self.relay is not None:
                 await self.relay.async_stop()
                 self.relay = None

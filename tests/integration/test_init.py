@@ -1,5 +1,6 @@
 """Accounts are set up without waiting for AWS, and leave nothing behind."""
 
+import asyncio
 from unittest.mock import AsyncMock
 
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
@@ -90,6 +91,54 @@ async def test_sets_up_and_unloads(
     assert entry.state is ConfigEntryState.NOT_LOADED
     assert not masters[FRONT].running
     assert masters[FRONT].peer.shutdown.called
+
+
+async def test_what_is_added_while_all_stops_is_for_the_next_set_up(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    masters: Masters,
+    entity_registry: er.EntityRegistry,
+) -> None:
+    stopping, may_stop = asyncio.Event(), asyncio.Event()
+
+    async def shutdown() -> None:
+        stopping.set()
+        await may_stop.wait()
+
+    masters[FRONT].peer.shutdown.side_effect = shutdown
+    unloading = hass.async_create_task(hass.config_entries.async_unload(entry.entry_id))
+    await stopping.wait()
+    share_another(hass, entry, entity_registry)
+    may_stop.set()
+    assert await unloading
+    await hass.async_block_till_done()
+
+    assert not any(master.running for master in masters.made)
+
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert masters[FRONT].running
+    assert masters[BACK].running
+
+
+async def test_cameras_stop_side_by_side(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    masters: Masters,
+    entity_registry: er.EntityRegistry,
+) -> None:
+    share_another(hass, entry, entity_registry)
+    await hass.async_block_till_done()
+    both = asyncio.Barrier(2)
+
+    async def shutdown() -> None:
+        async with asyncio.timeout(5):
+            await both.wait()
+
+    for arn in (FRONT, BACK):
+        masters[arn].peer.shutdown.side_effect = shutdown
+
+    assert await hass.config_entries.async_unload(entry.entry_id)
 
 
 async def test_set_up_does_not_wait_for_aws(
