@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 import logging
 import threading
@@ -208,6 +209,20 @@ async def test_wrong_clock_is_corrected(
 
     assert await client.list_channels() == []
     assert emulator.journal.calls["ListSignalingChannels"] == 3
+
+
+async def test_many_calls_at_once_are_nothing_to_warn_of(
+    emulator: KvsEmulator, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator.add_fault("delay", "ListSignalingChannels", delay=0.3)
+    loop = asyncio.get_running_loop()
+    threads = ThreadPoolExecutor(30)
+    client = make_client(execute=lambda target: loop.run_in_executor(threads, target))
+
+    await asyncio.gather(*(client.list_channels() for _ in range(30)))
+
+    await asyncio.to_thread(threads.shutdown)
+    assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
 
 
 async def test_wrong_clock_spoils_no_call_of_many_at_once(

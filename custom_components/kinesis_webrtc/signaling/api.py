@@ -54,6 +54,8 @@ class Patience:
 ALEXA_PATIENCE = Patience(read_timeout=125, attempts=1)
 # The cache of ICE servers has its own retries, slower than these.
 ONCE = Patience(attempts=1)
+# More than an executor has threads: an account of many channels asks for all at once.
+_CONNECTIONS = 100
 
 
 class AwsApi:
@@ -190,6 +192,8 @@ class AwsApi:
                     signature_version=UNSIGNED,
                     connect_timeout=patience.connect_timeout,
                     read_timeout=patience.read_timeout,
+                    # Of fewer, urllib3 warns each time that more calls go on at once.
+                    max_pool_connections=_CONNECTIONS,
                     retries={
                         "mode": "standard",
                         "total_max_attempts": patience.attempts,
