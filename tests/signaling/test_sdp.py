@@ -239,3 +239,11 @@ def test_those_of_other_connections_are_not(part: str, other: str) -> None:
 )
 def test_an_offer_may_not_tell_of_its_connection(offer: str) -> None:
     assert connection_of(offer) is None
+
+
+@pytest.mark.parametrize("media", ["m=", "m=video", "m=audio "])
+def test_what_is_no_media_section_is_handed_on_as_it_is(media: str) -> None:
+    broken = f"v=0\r\n{media}\r\na=recvonly\r\na=ice-options:trickle\r\n"
+    assert repair_answer(broken, offer=broken) == broken
+    large = broken + f"a=x:{'y' * 10_000}\r\n"
+    assert prepare_offer(large) == large

@@ -145,12 +145,13 @@ def _spoken_only(section: list[str]) -> list[str]:
     """Return a media section without the codecs that no master speaks."""
     if not section or not section[0].startswith(("m=audio ", "m=video ")):
         return section
-    media, port, profile, *formats = section[0].split()
+    words = section[0].split()
+    formats = words[3:]
     kept = _spoken_formats(section, formats)
     if not kept:
         return section
     dropped = set(formats) - set(kept)
-    lines = [" ".join((media, port, profile, *kept))]
+    lines = [" ".join((*words[:3], *kept))]
     for line in section[1:]:
         match = _NUMBERED.match(line)
         if match is None or match[1] not in dropped:
@@ -186,7 +187,7 @@ def _attribute_of(section: list[str], name: str) -> Iterator[tuple[str, str]]:
 
 def _direction(session: list[str], section: list[str]) -> str | None:
     """Return a media section's direction, None if it is switched off."""
-    if section[0].split()[1] == "0":
+    if section[0].split()[1:2] in ([], ["0"]):
         return None
     for line in (*section, *session):
         if line in _DIRECTIONS:
