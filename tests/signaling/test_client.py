@@ -21,6 +21,7 @@ from custom_components.kinesis_webrtc.signaling import (
     decode_payload,
     encode_payload,
 )
+from custom_components.kinesis_webrtc.signaling.api import AwsApi
 from tests.emulator import Channel, KvsEmulator, TurnConfig
 
 from .conftest import MakeClient
@@ -323,6 +324,18 @@ async def test_alexa_offer_that_nobody_answers_has_no_answer(
     )
 
     assert answer is None
+
+
+async def test_an_answer_that_is_no_text_cannot_be_read(
+    client: SignalingClient, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.get_endpoints(channel.arn, Role.VIEWER)
+    monkeypatch.setattr(AwsApi, "_call", lambda *_: {"Answer": 5})
+
+    with pytest.raises(ServiceError):
+        await client.send_alexa_offer(
+            channel.arn, sender_client_id="a", message_payload=encode_payload(SDP)
+        )
 
 
 async def test_alexa_offer_is_never_sent_twice(

@@ -268,8 +268,11 @@ class SignalingClient:
                 "MessagePayload": message_payload,
             },
         )
-        answer: str | None = response.get("Answer")
-        return answer
+        with reading("SendAlexaOfferToMaster"):
+            match response.get("Answer"):
+                case None | str() as answer:
+                    return answer
+            raise TypeError
 
     async def _control(
         self, operation: str, params: Mapping[str, object]
