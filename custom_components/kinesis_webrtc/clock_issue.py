@@ -5,11 +5,13 @@ from typing import Final
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
 
 # There is one clock, however many accounts notice it.
 _ISSUE_ID: Final = "clock_skew"
+_NOTICED_BY: HassKey[set[ClockIssue]] = HassKey(f"{DOMAIN}.clock_noticed_by")
 
 
 class ClockIssue:
@@ -20,15 +22,18 @@ class ClockIssue:
     """
 
     def __init__(self, *, hass: HomeAssistant) -> None:
-        """Start without a complaint."""
+        """Start without a complaint of this account's."""
         self._hass = hass
+        self._noticed_by = hass.data.setdefault(_NOTICED_BY, set())
 
     @callback
     def async_corrected(self, correction: timedelta) -> None:
         """Follow how much AWS is ahead; nothing where the clocks agree."""
         if not correction:
+            self._noticed_by.clear()
             self.async_clear()
             return
+        self._noticed_by.add(self)
         ir.async_create_issue(
             self._hass,
             DOMAIN,
@@ -41,5 +46,8 @@ class ClockIssue:
 
     @callback
     def async_clear(self) -> None:
-        """Take the complaint back."""
+        """Take the complaint back, unless another account goes on with it."""
+        self._noticed_by.discard(self)
+        if self._noticed_by:
+            return
         ir.async_delete_issue(self._hass, DOMAIN, _ISSUE_ID)

@@ -56,3 +56,41 @@ async def test_the_complaint_goes_with_the_account(
     await hass.config_entries.async_unload(entry.entry_id)
 
     assert issue_registry.async_get_issue(DOMAIN, "clock_skew") is None
+
+
+async def test_the_complaint_of_another_account_stays(
+    hass: HomeAssistant,
+    mock_client: AsyncMock,
+    entry: MockConfigEntry,
+    issue_registry: ir.IssueRegistry,
+) -> None:
+    other = make_entry()
+    other.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(other.entry_id)
+    tellers = [call.args[0] for call in mock_client.clock.on_correction.mock_calls]
+    for told in tellers:
+        told(timedelta(minutes=10))
+
+    await hass.config_entries.async_unload(entry.entry_id)
+    assert issue_registry.async_get_issue(DOMAIN, "clock_skew")
+
+    tellers[1](timedelta())
+    assert issue_registry.async_get_issue(DOMAIN, "clock_skew") is None
+
+
+async def test_one_account_that_finds_the_clock_right_is_enough(
+    hass: HomeAssistant,
+    mock_client: AsyncMock,
+    entry: MockConfigEntry,
+    issue_registry: ir.IssueRegistry,
+) -> None:
+    other = make_entry()
+    other.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(other.entry_id)
+    tellers = [call.args[0] for call in mock_client.clock.on_correction.mock_calls]
+    for told in tellers:
+        told(timedelta(minutes=10))
+
+    tellers[0](timedelta())
+
+    assert issue_registry.async_get_issue(DOMAIN, "clock_skew") is None
