@@ -196,6 +196,7 @@ class OfferDesk:
                 self._refuse(viewer_id, RefusalReason.STALE, terms)
                 return False
         self._answering += 1
+        sdp = None
         try:
             async with asyncio.timeout(left):
                 sdp = await self._peer.answer(
@@ -205,7 +206,11 @@ class OfferDesk:
         except OfferRefused as err:
             self._refuse(viewer_id, err.reason, terms)
         except TimeoutError, SignalingError:
-            await self._peer.close(viewer_id, EndReason.NOT_DELIVERED)
+            if sdp is None:
+                # There is no session of which the peer would tell that it has ended.
+                self._refuse(viewer_id, RefusalReason.STALE, terms)
+            else:
+                await self._peer.close(viewer_id, EndReason.NOT_DELIVERED)
         else:
             return True
         finally:

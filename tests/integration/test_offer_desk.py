@@ -195,6 +195,19 @@ async def test_a_refused_offer_is_told_and_not_answered(desk: Desk) -> None:
 
 async def test_an_answer_that_comes_too_late_is_not_sent(desk: Desk) -> None:
     desk.peer.answer.side_effect = after(asyncio.get_running_loop().create_future())
+    told = asyncio.Event()
+    desk.refused.side_effect = lambda *_: told.set()
+    with patch.object(offer_desk, "ANSWER_WITHIN", 0.01):
+        desk.desk.take(offer())
+        async with asyncio.timeout(5):
+            await told.wait()
+
+    assert desk.refused.mock_calls == [call("echo-1", RefusalReason.STALE)]
+    assert desk.sent.empty()
+
+
+async def test_an_answer_that_is_not_sent_in_time_ends_the_session(desk: Desk) -> None:
+    desk.connection.send.side_effect = after(asyncio.get_running_loop().create_future())
     closed = asyncio.Event()
     desk.peer.close.side_effect = lambda *_: closed.set()
     with patch.object(offer_desk, "ANSWER_WITHIN", 0.01):
@@ -203,7 +216,7 @@ async def test_an_answer_that_comes_too_late_is_not_sent(desk: Desk) -> None:
             await closed.wait()
 
     assert desk.peer.close.mock_calls == [call("echo-1", EndReason.NOT_DELIVERED)]
-    assert desk.sent.empty()
+    assert not desk.refused.called
 
 
 async def test_an_answer_that_cannot_be_sent_ends_the_session(desk: Desk) -> None:
@@ -340,27 +353,20 @@ async def test_an_answer_of_the_skill_gets_no_longer_than_what_is_left(
     desk: Desk,
 ) -> None:
     desk.peer.answer.side_effect = after(asyncio.get_running_loop().create_future())
-    closed = asyncio.Event()
-    desk.peer.close.side_effect = lambda *_: closed.set()
 
     desk.desk.take(skill_offer(left=0.05))
 
-    async with asyncio.timeout(2):
-        await closed.wait()
-    assert desk.peer.close.mock_calls == [call(SENDER, EndReason.NOT_DELIVERED)]
-    assert desk.sent.empty()
+    assert await desk.next_sent() == refusal(RefusalReason.STALE)
+    assert desk.refused.mock_calls == [call(SENDER, RefusalReason.STALE)]
 
 
 async def test_a_deadline_far_away_gives_no_more_time_than_others_have(
     desk: Desk,
 ) -> None:
     desk.peer.answer.side_effect = after(asyncio.get_running_loop().create_future())
-    closed = asyncio.Event()
-    desk.peer.close.side_effect = lambda *_: closed.set()
     with patch.object(offer_desk, "ANSWER_WITHIN", 0.01):
         desk.desk.take(skill_offer(left=3600))
-        async with asyncio.timeout(2):
-            await closed.wait()
+        assert await desk.next_sent() == refusal(RefusalReason.STALE)
 
 
 async def test_the_skill_is_told_why_its_offer_is_refused(desk: Desk) -> None:
