@@ -78,7 +78,7 @@ class ChannelMaster:
             client=client,
             channel_arn=channel_arn,
             on_renewed=self._on_renewed,
-            on_failed=lambda error: self._rights.async_failed("relays", error),
+            on_failed=self._on_not_renewed,
         )
         self._connection = SignalingConnection(
             client=client,
@@ -175,7 +175,15 @@ class ChannelMaster:
     def _on_renewed(self, servers: tuple[IceServer, ...]) -> None:
         """Have the new servers' names looked up before an offer needs them."""
         self._rights.async_worked("relays")
+        self._issue.async_follow(None)
         self._start(self._peer.resolve((self._stun_server, *servers)))
+
+    @callback
+    def _on_not_renewed(self, error: SignalingError) -> None:
+        """Tell what is wrong, which the open websocket may hear of in an hour only."""
+        async_handle_refusal(self._hass, self._entry, error)
+        self._rights.async_failed("relays", error)
+        self._issue.async_follow(error)
 
     @callback
     def _on_message(self, message: Message) -> None:

@@ -17,8 +17,10 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.util.hass_dict import HassKey
 from webrtc_models import RTCConfiguration, RTCIceServer
 
+from .account import async_handle_refusal
 from .const import DOMAIN
-from .signaling import IceServer, IceServerCache, SignalingClient
+from .missing_rights import MissingRights
+from .signaling import IceServer, IceServerCache, SignalingClient, SignalingError
 
 _RELAYS: HassKey[list[Relay]] = HassKey(f"{DOMAIN}.relays")
 
@@ -42,7 +44,13 @@ class Relay:
         """Bind a channel; nothing is fetched."""
         self._hass = hass
         self._entry = entry
-        self._ice_servers = IceServerCache(client=client, channel_arn=channel_arn)
+        self._rights = MissingRights(hass=hass, channel_arn=channel_arn)
+        self._ice_servers = IceServerCache(
+            client=client,
+            channel_arn=channel_arn,
+            on_renewed=lambda _: self._rights.async_worked("relays"),
+            on_failed=self._on_not_renewed,
+        )
         self._unregister: CALLBACK_TYPE | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -77,6 +85,13 @@ class Relay:
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
+        self._rights.async_clear()
+
+    @callback
+    def _on_not_renewed(self, error: SignalingError) -> None:
+        """Tell what only the user can mend."""
+        async_handle_refusal(self._hass, self._entry, error)
+        self._rights.async_failed("relays", error)
 
     @callback
     def _registered_servers(self) -> list[RTCIceServer]:

@@ -13,6 +13,7 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from .account import async_handle_refusal
 from .channel_issue import ChannelIssue
 from .const import CONF_CHANNEL_ARN, DOMAIN
+from .missing_rights import MissingRights
 from .remote_still import RemoteStill
 from .signaling import (
     CannotConnectError,
@@ -102,6 +103,9 @@ class RemoteChannel(SubentryRuntime):
             on_renewed=lambda _: self._on_fetched(None),
             on_failed=self._on_fetched,
         )
+        self._rights = MissingRights(
+            hass=self._hass, channel_arn=self._data[CONF_CHANNEL_ARN]
+        )
         self._issue = ChannelIssue(
             hass=self._hass, entry=self._entry, subentry=self.subentry
         )
@@ -137,6 +141,7 @@ class RemoteChannel(SubentryRuntime):
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
+        self._rights.async_clear()
         self._issue.async_clear()
         await self.still.async_stop()
         sessions = {view.session for view in self._views.values() if view.session}
@@ -235,6 +240,9 @@ class RemoteChannel(SubentryRuntime):
         """Show whether AWS can be reached, and knows the channel."""
         async_handle_refusal(self._hass, self._entry, error)
         self._issue.async_follow(error)
+        self._rights.async_failed("relays", error)
+        if error is None:
+            self._rights.async_worked("relays")
         available = not isinstance(error, _FATAL)
         if available == self.available:
             return

@@ -40,6 +40,7 @@ class Master:
         self.on_event: Callable[[SessionEvent], None]
         self.ice: AsyncMock
         self.on_renewed: Callable[[tuple[IceServer, ...]], None]
+        self.on_not_renewed: Callable[[SignalingError], None]
 
     async def _run(self) -> None:
         self.running = True
@@ -118,18 +119,24 @@ class Masters:
         self.by_arn: dict[str, Master] = {}
         self.made: list[Master] = []
         self.peers: list[Peer] = []
-        self._ice: tuple[AsyncMock, Callable[..., None]]
+        self._ice: tuple[AsyncMock, Callable[..., None], Callable[..., None]]
         self._new_peer: Peer | None = None
         self._peer_of: dict[str, Peer] = {}
 
     def __getitem__(self, channel_arn: str) -> Master:
         return self.by_arn[channel_arn]
 
-    def make_ice(self, *, on_renewed: Callable[..., None], **_: object) -> AsyncMock:
+    def make_ice(
+        self,
+        *,
+        on_renewed: Callable[..., None],
+        on_failed: Callable[..., None],
+        **_: object,
+    ) -> AsyncMock:
         ice = create_autospec(IceServerCache, instance=True)
         ice.servers, ice.usable_for, ice.error = (), 0.0, None
         ice.run.side_effect = self._for_ever
-        self._ice = (ice, on_renewed)
+        self._ice = (ice, on_renewed, on_failed)
         return ice
 
     def make_ice_of_relay(self, **_: object) -> AsyncMock:
@@ -154,7 +161,7 @@ class Masters:
 
     def make_connection(self, **arguments: Any) -> AsyncMock:
         master = Master(**arguments)
-        master.ice, master.on_renewed = self._ice
+        master.ice, master.on_renewed, master.on_not_renewed = self._ice
         # A camera's peer outlives the masters that it has on its channel.
         peer = self._new_peer or self._peer_of.get(master.channel_arn, self.peers[-1])
         self._peer_of[master.channel_arn] = peer

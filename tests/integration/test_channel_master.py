@@ -30,9 +30,11 @@ from custom_components.kinesis_webrtc.peer import (
 )
 from custom_components.kinesis_webrtc.signaling import (
     Credentials,
+    ExpiredTokenError,
     IceServer,
     Message,
     Notice,
+    ResourceNotFoundError,
     Role,
     SdpAnswer,
     SdpOffer,
@@ -108,6 +110,31 @@ def last_event(hass: HomeAssistant) -> dict[str, object]:
     state = hass.states.get("event.front_door_session")
     assert state is not None
     return dict(state.attributes)
+
+
+async def test_refused_keys_are_told_of_while_the_websocket_lasts(
+    hass: HomeAssistant, master: Master
+) -> None:
+    master.connect()
+
+    master.on_not_renewed(ExpiredTokenError())
+    await hass.async_block_till_done()
+
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == "reauth"
+
+
+async def test_a_channel_that_is_gone_is_named_while_the_websocket_lasts(
+    hass: HomeAssistant, master: Master, issue_registry: ir.IssueRegistry
+) -> None:
+    master.connect()
+
+    master.on_not_renewed(ResourceNotFoundError())
+    (issue,) = issue_registry.issues.values()
+    assert issue.translation_key == "channel_gone"
+
+    master.on_renewed(())
+    assert not issue_registry.issues
 
 
 async def test_echoes_a_ping(hass: HomeAssistant, master: Master) -> None:

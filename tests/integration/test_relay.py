@@ -7,6 +7,7 @@ from unittest.mock import AsyncMock, create_autospec, patch
 from homeassistant.components.web_rtc import async_get_ice_servers
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from webrtc_models import RTCIceServer
@@ -30,6 +31,7 @@ from custom_components.kinesis_webrtc.relay import (
 from custom_components.kinesis_webrtc.signaling import (
     CannotConnectError,
     Channel,
+    ExpiredTokenError,
     IceServer,
     IceServerCache,
     NotAuthorizedError,
@@ -71,8 +73,9 @@ async def caches(mock_client: AsyncMock) -> AsyncGenerator[dict[str, AsyncMock]]
     async def run() -> None:
         await asyncio.get_running_loop().create_future()
 
-    def make(*, channel_arn: str, **_: object) -> AsyncMock:
+    def make(*, channel_arn: str, **options: object) -> AsyncMock:
         cache = caches[channel_arn] = create_autospec(IceServerCache, instance=True)
+        cache.options = options
         cache.servers = (turn("first"), turn("second"))
         cache.run.side_effect = run
         return cache
@@ -143,6 +146,40 @@ async def test_what_is_offered_from_here_is_known(
 
     assert async_is_relay(hass, "turn:first:443?transport=udp")
     assert not async_is_relay(hass, "turn:of-somebody-else:443?transport=udp")
+
+
+async def test_refused_keys_start_a_reauthentication(
+    hass: HomeAssistant, caches: dict[str, AsyncMock]
+) -> None:
+    await set_up(hass)
+
+    caches[ARN].options["on_failed"](ExpiredTokenError())
+    await hass.async_block_till_done()
+
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == "reauth"
+
+
+@pytest.mark.parametrize("is_there_at_last", [True, False])
+async def test_a_right_that_lacks_is_named_while_it_does(
+    hass: HomeAssistant,
+    caches: dict[str, AsyncMock],
+    issue_registry: ir.IssueRegistry,
+    is_there_at_last: bool,
+) -> None:
+    entry = await set_up(hass)
+    action = "kinesisvideo:GetIceServerConfig"
+
+    caches[ARN].options["on_failed"](NotAuthorizedError(action=action))
+    (issue,) = issue_registry.issues.values()
+    assert issue.translation_placeholders["action"] == action
+    assert issue.translation_placeholders["channel"] == "ha-relay"
+
+    if is_there_at_last:
+        caches[ARN].options["on_renewed"](())
+    else:
+        await hass.config_entries.async_unload(entry.entry_id)
+    assert not issue_registry.issues
 
 
 async def test_they_are_gone_with_the_account(

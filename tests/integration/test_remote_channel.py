@@ -7,7 +7,11 @@ from unittest.mock import AsyncMock, Mock
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
 from homeassistant.const import STATE_IDLE, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+)
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -206,6 +210,18 @@ async def test_refused_keys_start_a_reauthentication(
     sockets.ice_options[0]["on_failed"](ExpiredTokenError())
     await hass.async_block_till_done()
     assert len(hass.config_entries.flow.async_progress()) == 1
+
+
+async def test_a_right_that_lacks_is_named_until_it_is_there(
+    channel: RemoteChannel, sockets: Sockets, issue_registry: ir.IssueRegistry
+) -> None:
+    action = "kinesisvideo:GetIceServerConfig"
+    sockets.ice_options[0]["on_failed"](NotAuthorizedError(action=action))
+    (issue,) = issue_registry.issues.values()
+    assert issue.translation_placeholders["action"] == action
+
+    sockets.ice_options[0]["on_renewed"](())
+    assert not issue_registry.issues
 
 
 async def test_so_do_keys_that_are_refused_to_a_viewer(
