@@ -13,9 +13,10 @@ from uuid import uuid4
 
 from .alexa import OfferTerms, Refusal, encode_terms, parse
 from .const import DOMAIN, SELF_TEST_PREFIX
-from .errors import as_home_assistant_error
+from .errors import as_home_assistant_error, as_view_error
 from .master_check import ECHO_WITHIN, async_is_echoed
 from .peer import (
+    EndReason,
     ProbeStep,
     ProbeViewer,
     RefusalReason,
@@ -102,13 +103,18 @@ class SelfTest:
         self._running: asyncio.Task[SelfTestReport] | None = None
 
     async def async_run(self) -> SelfTestReport:
-        """Run, or wait for the run that goes on already."""
+        """Run, or wait for the run that goes on; HomeAssistantError if it is stopped."""
         if self._running is None:
             self._running = asyncio.create_task(
                 _Run(self._camera, self._client).async_run(), name=f"{DOMAIN} self-test"
             )
             self._running.add_done_callback(self._finished)
-        return await asyncio.shield(self._running)
+        try:
+            return await asyncio.shield(running := self._running)
+        except asyncio.CancelledError:
+            if running.cancelled():
+                raise as_view_error(EndReason.SHUTDOWN) from None
+            raise
 
     async def async_stop(self) -> None:
         """Give up a run that goes on."""

@@ -396,10 +396,27 @@ async def test_a_run_can_be_given_up(
 
     await test.async_stop()
 
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(HomeAssistantError) as stopped:
         await running
+    assert stopped.value.translation_key == "shutdown"
     assert viewer.mock.close.called
     assert changes == []
+
+
+async def test_who_waits_for_a_run_may_leave_it(test: SelfTest, viewer: Viewer) -> None:
+    viewer.waits_for.add(ProbeStep.ICE)
+    leaving = asyncio.create_task(test.async_run())
+    staying = asyncio.create_task(test.async_run())
+    await viewer.waiting.wait()
+
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+
+    assert not staying.done()
+    await test.async_stop()
+    with pytest.raises(HomeAssistantError):
+        await staying
 
 
 @pytest.fixture
