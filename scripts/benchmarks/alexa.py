@@ -27,6 +27,7 @@ import time
 from typing import Any
 from uuid import uuid4
 
+from scripts.lib.program import run
 from tests.alexa.conftest import discover, rtc
 from tests.alexa.fakes import (
     ANN,
@@ -257,7 +258,7 @@ def main() -> None:
     parser.add_argument("--presses", type=int, default=50)
     options = parser.parse_args()
     print("The skill's function in its own process, and a real Home Assistant.")
-    print(json.dumps(asyncio.run(measure(options))))
+    print(json.dumps(run(measure(options))))
 
 
 if __name__ == "__main__":

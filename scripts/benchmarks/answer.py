@@ -47,6 +47,7 @@ from custom_components.kinesis_webrtc.signaling import (
     SignalingClient,
     SignalingConnection,
 )
+from scripts.lib.program import run
 from tests.e2e.harness.alexa_lambda import AlexaLambda
 from tests.e2e.harness.camera import RtspCamera
 from tests.e2e.harness.coturn import Coturn
@@ -243,7 +244,7 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=20)
     options = parser.parse_args()
     print("A signaling connection and a peer in one process, without Home Assistant.")
-    print(json.dumps(asyncio.run(measure(options))))
+    print(json.dumps(run(measure(options))))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ import time
 from typing import Any
 from uuid import uuid4
 
+from scripts.lib.program import run
 from scripts.soaks import fuzz, sessions
 from tests.e2e.harness.alexa_lambda import AlexaLambda
 from tests.e2e.harness.camera import RtspCamera
@@ -198,7 +199,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     print("A real Home Assistant and a watched camera, everything on this machine.")
-    results = asyncio.run(measure(options))
+    results = run(measure(options))
     if options.sessions:
         print(f"{options.sessions} sessions", flush=True)
         left = sessions.measure(options.sessions)

@@ -21,7 +21,6 @@ from dataclasses import dataclass, field
 import json
 import os
 from pathlib import Path
-import signal
 from statistics import median
 import subprocess
 import sys
@@ -29,6 +28,7 @@ import tempfile
 from typing import Any
 from uuid import uuid4
 
+from scripts.lib.program import run
 from tests.e2e.harness.coturn import Coturn
 from tests.e2e.harness.emulator import Emulator
 from tests.e2e.harness.process import ProcessError
@@ -393,10 +393,8 @@ def main() -> None:
     except MissingError as err:
         print(f"no floor: {err}", flush=True)
     bench = Bench(options, viewers=viewers, pion=pion, floor=floor)
-    # Whatever it has started ends in order.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with bench_network():
-        rounds = asyncio.run(bench.run())
+        rounds = run(bench.run())
     results = Results(rounds, options.viewers, bench.answers)
     for line in results.rounds():
         print(line)

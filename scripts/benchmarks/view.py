@@ -28,6 +28,7 @@ from uuid import uuid4
 
 from playwright.async_api import Browser
 
+from scripts.lib.program import run
 from tests.e2e.harness.browser import chromium_browser, sdk_page
 from tests.e2e.harness.camera import RtspCamera
 from tests.e2e.harness.coturn import Coturn
@@ -206,7 +207,7 @@ def main() -> None:
     parser.add_argument("--joins", type=int, default=5)
     options = parser.parse_args()
     print("Home Assistant's frontend in Chromium, everything on this machine.")
-    print(json.dumps(asyncio.run(measure(options))))
+    print(json.dumps(run(measure(options))))
 
 
 if __name__ == "__main__":

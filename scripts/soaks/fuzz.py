@@ -6,18 +6,14 @@ through is printed; put it into tests/fuzz/seeds/DOOR/, where the tests try it e
 
 import argparse
 import json
-from pathlib import Path
 import secrets
-import subprocess
-import sys
 import time
 from typing import Any
 import warnings
 
+from scripts.lib.program import result_of
 from tests.fuzz.door import BrokenPromiseError, kept_cases, try_door
 from tests.fuzz.doors import DOORS
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def soak(cases: int, start: int, names: list[str]) -> dict[str, Any]:
@@ -49,15 +45,7 @@ def measure(cases: int = 10_000) -> dict[str, Any]:
 
     Blocks for minutes. Raises subprocess.CalledProcessError if one came through.
     """
-    finished = subprocess.run(
-        [sys.executable, "-m", "scripts.soaks.fuzz", "--cases", str(cases)],
-        cwd=ROOT,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    result: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
-    return result
+    return result_of("scripts.soaks.fuzz", "--cases", str(cases))
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ import time
 from typing import Any
 
 from custom_components.kinesis_webrtc.peer import Ended, MasterPeer, SessionEvent
+from scripts.lib.program import run
 from tests.helpers.clip import make_clip
 from tests.helpers.crowd import stay_on_loopback
 from tests.helpers.servers import RELAY_PORTS, Server, run_coturn
@@ -64,7 +65,7 @@ async def watch(viewer: EchoPeer, minutes: int, ended: list[Ended]) -> dict[str,
     }
 
 
-async def run(program: str, minutes: int) -> dict[str, Any]:
+async def watch_relayed(program: str, minutes: int) -> dict[str, Any]:
     """Make the relay, the camera, its master and the viewer."""
     stay_on_loopback()
     ended: list[Ended] = []
@@ -99,7 +100,7 @@ def main() -> None:
     program = shutil.which("turnserver")
     if program is None:
         parser.error("there is no turnserver")
-    print(json.dumps(asyncio.run(run(program, options.minutes))))
+    print(json.dumps(run(watch_relayed(program, options.minutes))))
 
 
 if __name__ == "__main__":

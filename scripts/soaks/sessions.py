@@ -22,8 +22,6 @@ import contextlib
 import json
 from pathlib import Path
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from typing import Any
@@ -36,12 +34,12 @@ from custom_components.kinesis_webrtc.peer import (
     SessionEvent,
     StreamUrl,
 )
+from scripts.lib.program import result_of, run
 from tests.helpers.clip import make_clip
 from tests.helpers.crowd import Crowd, stay_on_loopback
 from tests.helpers.servers import Server, run_coturn
 from tests.helpers.sessions import WAITING, Sessions, alive, settled
 
-ROOT = Path(__file__).resolve().parents[2]
 WARM_UP = 84
 _VIEWER_LIMIT = 2 * WAITING
 # In seconds: viewers that have vanished are given up after six times as long, and some.
@@ -129,15 +127,7 @@ def measure(sessions: int = 1000) -> dict[str, Any]:
 
     Blocks for minutes. Raises subprocess.CalledProcessError.
     """
-    finished = subprocess.run(
-        [sys.executable, "-m", "scripts.soaks.sessions", "--sessions", str(sessions)],
-        cwd=ROOT,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    result: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
-    return result
+    return result_of("scripts.soaks.sessions", "--sessions", str(sessions))
 
 
 def main() -> None:
@@ -145,7 +135,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/soak sessions")
     parser.add_argument("--sessions", type=int, default=1000)
     options = parser.parse_args()
-    print(json.dumps(asyncio.run(soak(options.sessions))))
+    print(json.dumps(run(soak(options.sessions))))
 
 
 if __name__ == "__main__":

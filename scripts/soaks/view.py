@@ -22,6 +22,7 @@ from custom_components.kinesis_webrtc.peer import (
     SessionEvent,
     StreamUrl,
 )
+from scripts.lib.program import run
 from tests.helpers.listener import Listener, beeps_of, flashes_of
 from tests.helpers.sound import make_sound_clip
 
@@ -117,7 +118,7 @@ async def watch(master: MasterPeer, ended: list[Ended], minutes: int) -> dict[st
     }
 
 
-async def run(minutes: int) -> dict[str, Any]:
+async def watch_camera(minutes: int) -> dict[str, Any]:
     """Make the camera and its master."""
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         path = await asyncio.to_thread(
@@ -146,7 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/soak view")
     parser.add_argument("--minutes", type=int, default=10)
     options = parser.parse_args()
-    print(json.dumps(asyncio.run(run(options.minutes))))
+    print(json.dumps(run(watch_camera(options.minutes))))
 
 
 if __name__ == "__main__":

@@ -6,12 +6,10 @@ minute tells what was lost, how late the pictures were, and what the process hol
 """
 
 import argparse
-import asyncio
 from dataclasses import asdict, dataclass
 import json
 import os
 from pathlib import Path
-import signal
 import sys
 import tempfile
 from typing import Any
@@ -26,6 +24,7 @@ from scripts.benchmarks.media_masters import (
 from scripts.benchmarks.media_network import bench_network
 from scripts.benchmarks.media_probe import ProbedHomeAssistant, loop_lag
 from scripts.benchmarks.media_programs import MissingError, build_go
+from scripts.lib.program import run
 from tests.e2e.harness.emulator import Emulator
 from tests.e2e.harness.scenario import share_a_camera
 from tests.e2e.harness.stills import Stills
@@ -79,7 +78,7 @@ async def watch(program: Path, ours: Ours, count: int, minutes: int) -> list[Min
     return found
 
 
-async def run(program: Path, count: int, minutes: int) -> list[Minute]:
+async def watch_home(program: Path, count: int, minutes: int) -> list[Minute]:
     """Make the camera and Home Assistant."""
     async with (
         StampingCamera() as camera,
@@ -135,9 +134,8 @@ def main() -> None:
         program = build_go("viewers")
     except MissingError as err:
         sys.exit(f"viewers: without it there are none: {err}")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with bench_network("kinesis-soak"):
-        minutes = asyncio.run(run(program, options.viewers, options.minutes))
+        minutes = run(watch_home(program, options.viewers, options.minutes))
     print(json.dumps(result(options.viewers, minutes)))
 
 

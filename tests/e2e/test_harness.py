@@ -1,9 +1,17 @@
 """What the other tests lean on: it sees what it has to see."""
 
+import os
+from pathlib import Path
+import select
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from .harness.clip import to_frame
+from .harness.home_assistant import REPOSITORY
 from .harness.log import HomeAssistantLog
 from .harness.pattern import CAMERAS, FRAME_NUMBERS, Reading, draw, read
 from .harness.pictures import assert_moving
@@ -77,3 +85,72 @@ def test_pictures_that_are_not_the_cameras_are_not_read() -> None:
 def test_pictures_that_stand_still_or_jump_are_seen(numbers: list[int | None]) -> None:
     with pytest.raises(AssertionError):
         assert_moving(numbers)
+
+
+def start(source: str, *arguments: Path) -> subprocess.Popen[str]:
+    """Start a program that says something when it is ready."""
+    program = subprocess.Popen(
+        [sys.executable, "-c", source, *arguments],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout
+    assert program.stdout.readline() == "ready\n"
+    return program
+
+
+PARENT = """
+import asyncio, sys
+from tests.e2e.harness.process import Process
+
+async def main():
+    # The pipe is open for as long as the child is there.
+    child = ["sh", "-c", 'exec 3>"$0"; echo open; exec sleep 1000', sys.argv[1]]
+    async with Process(child) as process:
+        await process.wait_for_line("open")
+        print("ready", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends orphans")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_programs_do_not_outlive_who_started_them(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with start(PARENT, pipe) as parent:
+        assert not select.select([reading], [], [], 0)[0], "not held open"
+        parent.send_signal(number)
+    ended = select.select([reading], [], [], 30)[0]
+    os.close(reading)
+    assert ended
+
+
+TOLD = """
+import asyncio
+from scripts.lib.program import run
+
+async def main():
+    print("ready", flush=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.sleep(0)
+        print("ended in order", flush=True)
+
+run(main())
+"""
+
+
+def test_benchmarks_end_in_order_when_they_are_told_to() -> None:
+    with start(TOLD) as program:
+        program.terminate()
+        assert program.stdout
+        assert program.stdout.read() == "ended in order\n"
+    assert program.returncode == 128 + signal.SIGTERM

@@ -10,6 +10,8 @@ from typing import Self, override
 
 import aioice.stun
 
+from tests.helpers.children import mortal
+
 # Below the ports that the system itself gives to sockets.
 RELAY_PORTS = range(20_000, 30_000)
 
@@ -122,7 +124,7 @@ async def run_coturn(
     """Run coturn on an address, with a user of its own, until the block ends."""
     port = free_port(address)
     server = Coturn(address, port)
-    process = await asyncio.create_subprocess_exec(
+    command = [
         program,
         "-n",
         f"--listening-ip={address}",
@@ -141,6 +143,9 @@ async def run_coturn(
         f"--userdb={folder / 'turnserver.db'}",
         "--log-file=stdout",
         *options,
+    ]
+    process = await asyncio.create_subprocess_exec(
+        *mortal(command),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )

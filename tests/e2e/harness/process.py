@@ -8,6 +8,8 @@ import re
 import signal
 from typing import Self
 
+from tests.helpers.children import mortal
+
 
 class ProcessError(Exception):
     """A program ended, or did not say what it was waited for; its output follows."""
@@ -66,7 +68,7 @@ class Process:
     async def start(self) -> None:
         """Start the process in a process group of its own."""
         self._process = await asyncio.create_subprocess_exec(
-            *self.command,
+            *mortal(self.command, last_signal=self._stop_signal),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
