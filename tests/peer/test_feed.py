@@ -1,11 +1,15 @@
 """One camera, however many watch: opened, shared, replayed, reopened, closed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+import contextlib
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 import shutil
+import socket
+import threading
+import time
 
 import pytest
 
@@ -286,6 +290,60 @@ async def test_closing_waits_for_the_camera(
     assert not feed.is_open
     feed.subscribe(ends)
     assert not feed.is_open
+
+
+@pytest.fixture
+def mute() -> Iterator[tuple[StreamUrl, list[socket.socket]]]:
+    """Take connections and say nothing; give the camera, and who has come."""
+    clients: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    clients.append(server.accept()[0])
+
+        accepting = threading.Thread(target=accept)
+        accepting.start()
+        yield StreamUrl(url=f"rtsp://127.0.0.1:{server.getsockname()[1]}/"), clients
+        server.shutdown(socket.SHUT_RDWR)
+        accepting.join()
+    for client in clients:
+        client.close()
+
+
+async def test_camera_that_says_nothing_has_one_thread_however_many_come_and_go(
+    make_feed: Callable[..., CameraFeed],
+    ends: Ends,
+    mute: tuple[StreamUrl, list[socket.socket]],
+) -> None:
+    stream, clients = mute
+
+    class Mute:
+        async def resolve(self) -> StreamUrl:
+            return stream
+
+    def threads() -> int:
+        return sum(each.name.endswith(" feed") for each in threading.enumerate())
+
+    feed = make_feed(Mute(), linger=0.0, open_timeout=4.0, read_timeout=2.0)
+    for _ in range(5):
+        viewers = [feed.subscribe(ends), feed.subscribe(ends)]
+        async with asyncio.timeout(5):
+            while not clients:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        for viewer in viewers:
+            viewer.close()
+        # Long enough for it to be let go of, were it not for its silence.
+        await asyncio.sleep(0.05)
+        assert threads() == 1
+    feed.subscribe(ends)
+    assert len(clients) == 1
+    began = time.monotonic()
+    await feed.close()
+    assert time.monotonic() - began < 3
+    assert threads() == 0
+    assert not ends.seen
 
 
 async def pictures(feed: CameraFeed, count: int = 1) -> None:

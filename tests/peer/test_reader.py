@@ -26,8 +26,11 @@ from custom_components.kinesis_webrtc.peer.reader import (
     StreamFormat,
     StreamReader,
 )
+from custom_components.kinesis_webrtc.peer.sound import SoundFrame, SoundSink
 from custom_components.kinesis_webrtc.peer.timeline import Timeline
+from tests.helpers.cameras import StallingCamera
 from tests.helpers.clip import is_moving, make_clip, make_unknown_clip
+from tests.helpers.sound import make_sound_clip
 
 
 class Sink:
@@ -60,6 +63,8 @@ def read(sink: Sink) -> Callable[..., Outcome]:
         url: Path | str,
         stop_after: int = 0,
         orientation: Orientation = Orientation.NONE,
+        sound: SoundSink | None = None,
+        read_timeout: float = 1,
         **options: str,
     ) -> Outcome:
         sink.reader = StreamReader(
@@ -68,7 +73,8 @@ def read(sink: Sink) -> Callable[..., Outcome]:
             on_format=sink.formats.append,
             on_unit=sink.take,
             open_timeout=5,
-            read_timeout=1,
+            read_timeout=read_timeout,
+            sound=sound,
         )
         sink.stop_after = stop_after
         return sink.reader.run()
@@ -227,6 +233,56 @@ def test_silent_camera_is_given_up(read: Callable[..., Outcome]) -> None:
         began = time.monotonic()
         assert read(url).detail is not None
         assert time.monotonic() - began < 6
+
+
+class Heard:
+    """Takes sound, or would if a codec were listened to."""
+
+    codecs = frozenset({"PCMU"})
+
+    def __init__(self) -> None:
+        self.frames = 0
+
+    def take(self, _codec: str, _frame: SoundFrame) -> None:
+        self.frames += 1
+
+
+@pytest.fixture
+def blind(tmp_path: Path) -> Iterator[str]:
+    with StallingCamera(make_sound_clip(tmp_path / "sound.ts", seconds=20)) as camera:
+        yield camera.url
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_camera_that_is_only_heard_any_more_is_given_up(
+    sink: Sink, read: Callable[..., Outcome], blind: str, is_heard: bool
+) -> None:
+    sound = Heard()
+    reading = threading.Thread(
+        target=lambda: outcomes.append(read(blind, sound=sound if is_heard else None)),
+        daemon=True,
+    )
+    outcomes: list[Outcome] = []
+    reading.start()
+    reading.join(6)
+    assert [each.detail for each in outcomes] == ["TimeoutError"]
+    assert sink.units
+    assert bool(sound.frames) is is_heard
+
+
+def test_reading_of_sound_alone_stops_when_told(
+    sink: Sink, read: Callable[..., Outcome], blind: str
+) -> None:
+    reading = threading.Thread(
+        target=read, args=(blind,), kwargs={"read_timeout": 60}, daemon=True
+    )
+    reading.start()
+    while len(sink.units) < 20:
+        sink.told.get(timeout=10)
+    assert sink.reader is not None
+    sink.reader.stop()
+    reading.join(3)
+    assert not reading.is_alive()
 
 
 def test_reading_stops_when_told(

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 import itertools
 from pathlib import Path
-import shutil
 import threading
 
 import pytest
@@ -199,28 +198,33 @@ class Changing:
         return StreamUrl(url=str(path), options={"re": "1"})
 
 
+@pytest.mark.parametrize("is_one_stream", [False, True], ids=["reopened", "within"])
 @pytest.mark.parametrize("grows", [False, True])
 async def test_a_camera_that_changes_its_size_goes_on(
     make_master: Callable[..., MasterPeer],
     join: Join,
     tmp_path: Path,
-    clip: Path,
-    large: Path,
     grows: bool,
+    is_one_stream: bool,
 ) -> None:
-    short = tmp_path / "short.mp4"
-    if grows:
-        shutil.copy(make_clip(tmp_path / "first.mp4", seconds=1), short)
-        source, before, after = Changing(short, large), (320, 240), (1280, 720)
-    else:
-        make_clip(short, size=LARGE, seconds=1, fps=10)
-        source, before, after = Changing(short, clip), (1280, 720), (320, 240)
+    plain = make_clip(tmp_path / "plain.h264", seconds=2)
+    big = make_clip(tmp_path / "big.h264", size=LARGE, seconds=2, fps=10)
+    order = (plain, big) if grows else (big, plain)
+    before, after = (320, 240), (1280, 720)
+    if not grows:
+        before, after = after, before
+    source = Changing(*order)
+    if is_one_stream:
+        both = tmp_path / "both.h264"
+        both.write_bytes(b"".join(path.read_bytes() for path in order))
+        source = Changing(both, order[1])
     master = make_master(source=source, limits={"backoff_floor": 0.01})
     echo = await join(master, "echo")
     await echo.wait_frames(3, timeout=30)
     async with asyncio.timeout(30):
         while after not in sizes(echo):
             await echo.wait_frames(len(echo.frames) + 1, timeout=30)
+    assert not is_one_stream or master.feed.opened == 1
     seen = [(frame.width, frame.height) for frame in echo.frames]
     # No picture of the one is among those of the other, and none was too large.
     assert seen == [before] * seen.index(after) + [after] * (

@@ -243,8 +243,7 @@ class MasterPeer:
             await asyncio.wait(self._cleanups)
         await self.set_talk_sink(None)
         await self._resolver.close()
-        for feed in self._feeds:
-            await feed.close()
+        await asyncio.gather(*(feed.close() for feed in self._feeds))
         self._early.clear()
 
     @property

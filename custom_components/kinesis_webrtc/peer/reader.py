@@ -111,12 +111,13 @@ class StreamReader:
     def run(self) -> Outcome:
         """Read until the stream ends, fails, or is not wanted any more."""
         try:
-            while True:
+            while not self._stopped.is_set():
                 try:
                     with self._open() as container:
                         return self._read(container)
                 except _BPicturesError:
                     self._has_b_pictures = True
+            return Outcome()
         except (av.error.FFmpegError, OSError, ValueError) as err:
             # The text of these names the URL, which may hold a password.
             return Outcome(detail=type(err).__name__)
@@ -136,7 +137,8 @@ class StreamReader:
             container = av.open(
                 url, options=parsed | unparsed | options, timeout=self._timeouts
             )
-            if not (self._has_b_pictures or _needs_parser(container)):
+            is_fit = not (self._has_b_pictures or _needs_parser(container))
+            if is_fit or self._stopped.is_set():
                 return container
             container.close()
         return av.open(url, options=parsed | options, timeout=self._timeouts)
@@ -253,17 +255,29 @@ class StreamReader:
     def _packets(
         self, container: InputContainer, stream: VideoStream
     ) -> Iterator[av.Packet[VideoStream]]:
-        """Yield the packets of the video; those of the sound are taken on the way."""
+        """Yield the packets of the video; those of the sound are taken on the way.
+
+        All are looked at: where only others come any more, as sound or the metadata of
+        ONVIF, no time-out of FFmpeg's ends the waiting, nor does being told to stop.
+        """
         sound = self._sound
         audio = container.streams.audio[0] if container.streams.audio else None
-        if sound is None or audio is None or not cast(Any, audio).codec_context:
-            yield from container.demux(stream)
-            return
-        coder = SoundCoder(audio, self._timeline.locate)
-        for packet in container.demux(stream, audio):
+        coder = None
+        if sound is not None and audio is not None and cast(Any, audio).codec_context:
+            coder = SoundCoder(audio, self._timeline.locate)
+        seen = time.monotonic()
+        for packet in container.demux():
+            if self._stopped.is_set():
+                return
             if packet.stream_index == stream.index:
                 yield cast("av.Packet[VideoStream]", packet)
-            elif packet.size:
+                seen = time.monotonic()
+                continue
+            if time.monotonic() - seen > self._timeouts[1]:
+                raise TimeoutError
+            if not (coder and sound and audio) or packet.stream_index != audio.index:
+                continue
+            if packet.size:
                 heard = cast("av.Packet[AudioStream]", packet)
                 for codec, frame in coder.push(heard, sound.codecs):
                     sound.take(codec, frame)

@@ -24,6 +24,7 @@ from aiortc.rtp import (
     AnyRtcpPacket,
     RtcpPsfbPacket,
     RtcpRrPacket,
+    RtcpRtpfbPacket,
     RtcpSrPacket,
     unpack_remb_fci,
 )
@@ -50,6 +51,8 @@ _TX_BYTES = "_RTCDtlsTransport__tx_bytes"
 _TX_PACKETS = "_RTCDtlsTransport__tx_packets"
 _INNER_PROTOCOL = "_TurnTransport__inner_protocol"
 _SEND_TASKS = "_TurnTransport__send_tasks"
+# Lost packets that one request may name; no more are ever sent again at once.
+_MOST_ASKED = 500
 
 _SENDER_NAMES = (
     _RTP_STARTED,
@@ -171,6 +174,9 @@ def take_over(sender: RTCRtpSender, medium: Medium) -> None:
                 if report.ssrc == sender._ssrc:
                     lost = report.fraction_lost / 256
                     medium.take_report(lost, report.highest_sequence)
+        elif isinstance(packet, RtcpRtpfbPacket):
+            # It can name thousands, each of which is looked for in the event loop.
+            del packet.lost[_MOST_ASKED:]
         elif isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
             with contextlib.suppress(ValueError, IndexError, struct.error):
                 bitrate, sources = unpack_remb_fci(packet.fci)

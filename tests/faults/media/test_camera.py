@@ -9,8 +9,9 @@ import av
 import pytest
 
 from custom_components.kinesis_webrtc.peer import Ended, MasterPeer
-from tests.helpers.cameras import Camera
+from tests.helpers.cameras import Camera, StallingCamera
 from tests.helpers.clip import make_clip
+from tests.helpers.sound import make_sound_clip
 from tests.helpers.watcher import Shown, Watcher
 from tests.peer.conftest import Recorder
 from tests.peer.rtp_viewer import units_in, units_of
@@ -59,6 +60,29 @@ async def test_camera_that_goes_away_comes_back_to_the_same_view(
     assert all(0 < step < 90_000 for step in steps)
     assert 0 < after[0].timestamp - before[-1].timestamp & 0xFFFFFFFF < 1 << 31
     assert len(recorder.all(Ended)) <= 1
+
+
+@pytest.mark.parametrize("is_heard", [False, True], ids=["silence", "sound"])
+async def test_camera_that_shows_nothing_more_is_opened_anew(
+    make_master: Callable[..., MasterPeer],
+    recorder: Recorder,
+    tmp_path: Path,
+    is_heard: bool,
+) -> None:
+    """Its connection stays, and maybe its sound goes on."""
+    make = make_sound_clip if is_heard else make_clip
+    with StallingCamera(make(tmp_path / "clip.ts", seconds=20)) as camera:
+        master = make_master(source=camera, limits={"read_timeout": 1.0})
+        await master.prepare()
+        async with Watcher() as watcher:
+            await watcher.watch(master)
+            await watcher.wait(lambda: camera.visits >= 3)
+            await watcher.wait_shown(10)
+            keys = [each for each in watcher.shown() if each.is_key]
+            # Its pause, and that before it is asked again.
+            assert all(b.at - a.at < 4 for a, b in pairwise(keys))
+            assert watcher.lost == 0
+        assert len(recorder.all(Ended)) <= 1
 
 
 async def test_camera_that_opens_slowly_is_awaited(

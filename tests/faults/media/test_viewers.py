@@ -7,9 +7,11 @@ import socket
 import time
 
 from aioice import stun
+from aiortc.rtp import RTCP_RTPFB_NACK, RtcpRtpfbPacket
 import pytest
 
 from custom_components.kinesis_webrtc.peer import Ended, EndReason, MasterPeer
+from custom_components.kinesis_webrtc.peer.rtp_stream import RtpStream
 from tests.helpers.middlebox import Middlebox
 from tests.helpers.watcher import Watcher
 from tests.peer.conftest import Recorder
@@ -134,3 +136,46 @@ async def test_viewer_that_vanishes_takes_nobody_with_it(
         await other.wait_shown(25)
         other.check(began)
         assert master.viewers == 1
+
+
+async def test_viewer_that_misses_all_there_is_costs_nobody_a_picture(
+    master: MasterPeer,
+    other: Other,
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One packet names thousands, each of which is looked for."""
+    looked, given = 0, 0
+    find = RtpStream.find
+
+    def count(stream: RtpStream, number: int) -> bytes | None:
+        nonlocal looked, given
+        looked += 1
+        found = find(stream, number)
+        given += found is not None
+        return found
+
+    monkeypatch.setattr(RtpStream, "find", count)
+    async with Watcher(repairs=False) as watcher:
+        await watcher.watch(master, "greedy")
+        own = watcher.connection._nominated[1].protocol.transport
+        target = watcher.connection._nominated[1].remote_addr
+        began = time.monotonic()
+        for _ in range(30):
+            newest = max(watcher.packets) + 1
+            lost = [each & 0xFFFF for each in range(newest - 200, newest + 5_400)]
+            wish = bytes(
+                RtcpRtpfbPacket(
+                    fmt=RTCP_RTPFB_NACK, ssrc=1, media_ssrc=watcher._ssrc, lost=lost
+                )
+            )
+            for _ in range(10):
+                own.sendto(watcher._transport._tx_srtp.protect_rtcp(wish), target)
+            await asyncio.sleep(0.03)
+        await other.wait_shown(25)
+        other.check(began)
+        assert 0 < given <= 500 * (time.monotonic() - began + 1)
+        assert looked <= 300 * 500
+        await watcher.wait_shown(25)
+        assert watcher.lost == 0
+        assert not recorder.all(Ended)
