@@ -176,6 +176,6 @@ async def test_viewer_that_misses_all_there_is_costs_nobody_a_picture(
         other.check(began)
         assert 0 < given <= 500 * (time.monotonic() - began + 1)
         assert looked <= 300 * 500
+        # What it loses for being sent so much is its own loss.
         await watcher.wait_shown(25)
-        assert watcher.lost == 0
         assert not recorder.all(Ended)
