@@ -50,7 +50,7 @@ def measure(cases: int = 10_000) -> dict[str, Any]:
 
 def main() -> None:
     """Try the doors that are named, or all."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="scripts/soak fuzz", description=__doc__)
     parser.add_argument("doors", nargs="*", metavar="DOOR")
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=None)

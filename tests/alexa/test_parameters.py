@@ -50,7 +50,7 @@ def clients(moto: Moto) -> StrictClients:
 
 @pytest.fixture
 def parameters(clients: StrictClients) -> SkillParameters:
-    """Return the parameters, under README's policy for every day."""
+    """Return the parameters, under the documents' policy for every day."""
     return SkillParameters(
         create_client=clients, execute=execute, region=REGION, path=PATH
     )

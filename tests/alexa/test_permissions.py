@@ -1,10 +1,8 @@
-"""The IAM statements for Home Assistant's keys, as README gives them."""
+"""The IAM statements for Home Assistant's keys, as the documents give them."""
 
 import json
-from pathlib import Path
 import re
 import subprocess
-from typing import Any
 
 import pytest
 
@@ -15,7 +13,7 @@ from custom_components.kinesis_webrtc.alexa.permissions import (
 )
 from tests.emulator import User
 from tests.helpers.moto import PYTHON
-from tests.system import ROOT
+from tests.helpers.policies import documented
 
 # What CloudFormation calls only where the template asks for it, and ours does not.
 _UNUSED = re.compile(
@@ -46,20 +44,9 @@ print(json.dumps(found))
 NAME = "kinesis-webrtc-1"
 
 
-def readme(name: str) -> Any:
-    text = Path(ROOT / "README.md").read_text(encoding="utf-8")
-    found = re.search(
-        rf"<!-- {name}:begin -->\s*```json\s*(.*?)```\s*<!-- {name}:end -->",
-        text,
-        re.DOTALL,
-    )
-    assert found
-    return json.loads(found[1])
-
-
-def test_readme_gives_these_statements() -> None:
-    assert readme("alexa-running") == list(RUNNING)
-    assert readme("alexa-deployment") == policy(*DEPLOYMENT)
+def test_the_documents_give_these_statements() -> None:
+    assert documented("alexa-running") == list(RUNNING)
+    assert documented("alexa-deployment") == policy(*DEPLOYMENT)
 
 
 def test_a_users_policy_holds_them() -> None:

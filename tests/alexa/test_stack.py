@@ -60,7 +60,7 @@ def clients(moto: Moto) -> StrictClients:
 
 @pytest.fixture
 def stacks(clients: StrictClients) -> Stacks:
-    """Return stacks of an account under README's policies."""
+    """Return stacks of an account under the documents' policies."""
     clients.policies = [policy(*RUNNING, *DEPLOYMENT)]
     return Stacks(create_client=clients, execute=execute, poll_interval=0.01)
 

@@ -1,11 +1,8 @@
-"""Each right of README's policies is needed: without it, it is named to the user."""
+"""Each right of the documents' policies is needed: without it, it is named to the user."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 import copy
-import json
-from pathlib import Path
-import re
 from typing import Any
 
 import aiohttp
@@ -37,7 +34,7 @@ from custom_components.kinesis_webrtc.signaling import (
     SignalingError,
 )
 from tests.emulator import KvsEmulator, User
-from tests.system import ROOT
+from tests.helpers.policies import documented
 
 from .conftest import ACCOUNT, KEYS, REGION, TRANSLATIONS, channel_arn
 from .skill_aws import CODE, PATH, SKILL_ID, STACK, SkillAws
@@ -45,21 +42,9 @@ from .skill_aws import CODE, PATH, SKILL_ID, STACK, SkillAws
 NAME = "ha-front-door"
 
 
-def block(name: str) -> Any:
-    """Return a policy, or a part of one, as README has it."""
-    text = Path(ROOT / "README.md").read_text(encoding="utf-8")
-    found = re.search(
-        rf"<!-- {name}:begin -->\s*```json\s*(.*?)```\s*<!-- {name}:end -->",
-        text,
-        re.DOTALL,
-    )
-    assert found
-    return json.loads(found[1])
-
-
 def statements(name: str) -> list[dict[str, Any]]:
-    """Return the statements of one of README's blocks."""
-    content = block(name)
+    """Return the statements of one of the documents' blocks."""
+    content = documented(name)
     if isinstance(content, dict):
         content = content.get("Statement", [content])
     found: list[dict[str, Any]] = content
@@ -211,7 +196,7 @@ async def test_without_an_action_it_is_named_and_with_it_all_is_well(
         try:
             await attempt(2, None)
         except NotAuthorizedError as err:
-            pytest.fail(f"README allows too little: {err}")
+            pytest.fail(f"the documents allow too little: {err}")
         except SignalingError:
             # There is no master to answer an offer.
             assert action.endswith("SendAlexaOfferToMaster")

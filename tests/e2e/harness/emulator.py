@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 import json
 from pathlib import Path
-import re
 import sys
 import tempfile
 from typing import Any, override
 
 import aiohttp
+
+from tests.helpers.policies import documented
 
 from .certificate import make_certificate
 from .coturn import Coturn
@@ -63,28 +64,16 @@ def readme_policy(*, viewing: bool = False) -> dict[str, Any]:
 
     The one who views remote channels too is told to add a statement.
     """
-    policy = _readme_json("policy")
+    policy: dict[str, Any] = documented("policy")
     if viewing:
-        policy["Statement"].append(_readme_json("viewing"))
+        policy["Statement"].append(documented("viewing"))
     return policy
 
 
 def readme_statements() -> list[dict[str, Any]]:
     """Return all that README tells of Home Assistant's user, but for Alexa."""
     own: list[dict[str, Any]] = readme_policy(viewing=True)["Statement"]
-    return [*own, _readme_json("by-arn")]
-
-
-def _readme_json(name: str) -> dict[str, Any]:
-    text = (REPOSITORY / "README.md").read_text()
-    match = re.search(
-        rf"<!-- {name}:begin -->\s*```json\s*(.*?)```\s*<!-- {name}:end -->",
-        text,
-        re.DOTALL,
-    )
-    assert match
-    content: dict[str, Any] = json.loads(match[1])
-    return content
+    return [*own, documented("by-arn")]
 
 
 class Emulator(Process):
