@@ -21,8 +21,8 @@ from custom_components.kinesis_webrtc.alexa.parameters import (
     SkillSecrets,
     ssm_path,
 )
-from custom_components.kinesis_webrtc.alexa.permissions import RUNNING, policy
 from tests.helpers.moto import Moto, StrictClients, _moto, aws_error, moto
+from tests.helpers.policies import RUNNING, policy
 
 from .role import role_policy
 

@@ -18,11 +18,6 @@ from custom_components.kinesis_webrtc.alexa.errors import (
     StackFailedError,
     StackTimeoutError,
 )
-from custom_components.kinesis_webrtc.alexa.permissions import (
-    DEPLOYMENT,
-    RUNNING,
-    policy,
-)
 from custom_components.kinesis_webrtc.alexa.stack import (
     Stacks,
     StackSettings,
@@ -30,6 +25,7 @@ from custom_components.kinesis_webrtc.alexa.stack import (
     stack_name,
 )
 from tests.helpers.moto import Call, Moto, StrictClients, _moto, aws_error, moto
+from tests.helpers.policies import DEPLOYMENT, RUNNING, policy
 
 from .stack_script import Scene, ScriptedStacks, event
 

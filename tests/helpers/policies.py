@@ -1,5 +1,6 @@
 """The IAM policies, and parts of them, that the documents give to users."""
 
+from collections.abc import Mapping
 import json
 import re
 from typing import Any
@@ -19,3 +20,13 @@ def documented(name: str) -> Any:
     )
     assert found
     return json.loads(found[1])
+
+
+def policy(*statements: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an IAM policy of statements."""
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+# For the Alexa skill: what is needed all the time, and to make, update and delete stacks.
+RUNNING: list[dict[str, Any]] = documented("alexa-running")
+DEPLOYMENT: list[dict[str, Any]] = documented("alexa-deployment")["Statement"]

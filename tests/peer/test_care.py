@@ -104,7 +104,8 @@ async def test_a_viewer_that_loses_too_much_gets_key_pictures_alone(
     slow, quick = await join(master, "slow"), await join(master, "quick")
     reports = Reports(master._sessions["slow"])
     await reports.tell(0.3)
-    assert master.congested == 1
+    assert master._sessions["slow"].care.is_congested
+    assert not master._sessions["quick"].care.is_congested
     begin = len(slow.packets.pictures()) + 3
     seen = len(quick.packets.pictures())
     await slow.packets.wait(lambda: len(slow.packets.pictures()) >= begin + 4)
@@ -113,7 +114,7 @@ async def test_a_viewer_that_loses_too_much_gets_key_pictures_alone(
     assert not all(kinds(quick, seen))
 
     await reports.tell(0.0)
-    assert master.congested == 0
+    assert not master._sessions["slow"].care.is_congested
     begin = len(slow.packets.pictures())
     await slow.packets.wait(lambda: len(slow.packets.pictures()) > begin + 20)
     after = kinds(slow, begin)
@@ -167,7 +168,7 @@ async def test_real_loss_is_reported_and_counts(
     viewer = await join(master, "viewer")
     viewer.packets.lose = lambda number: number % 3 == 0
     async with asyncio.timeout(30):
-        while not master.congested:
+        while not master._sessions["viewer"].care.is_congested:
             seen = len(viewer.packets.rtp)
             await viewer.packets.wait(lambda: len(viewer.packets.rtp) > seen)  # noqa: B023
 

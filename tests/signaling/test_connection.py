@@ -37,7 +37,6 @@ from .conftest import CREDENTIALS, MakeClient
 from .recorder import QUICK, Connections, Recorder
 
 SDP = "v=0\r\no=- 1 2 IN IP4 0.0.0.0\r\na=ice-pwd:VerySecret\r\n"
-CONNECTS = ("ConnectAsMaster", "ConnectAsViewer")
 
 
 def policy(*actions: str) -> dict[str, Any]:

@@ -51,11 +51,6 @@ class RemoteCandidate:
     kind: str
     ufrag: str | None = field(default=None, repr=False)
 
-    @property
-    def is_name(self) -> bool:
-        """Whether the address is a name of multicast DNS."""
-        return _MDNS_NAME.fullmatch(self.address) is not None
-
     def for_aiortc(self) -> RTCIceCandidate:
         """Return the candidate as aiortc takes it."""
         return RTCIceCandidate(

@@ -92,11 +92,6 @@ class MasterPeer:
         return len(self._sessions)
 
     @property
-    def congested(self) -> int:
-        """How many of them get less than all, as their way does not take all."""
-        return sum(session.care.is_congested for session in self._sessions.values())
-
-    @property
     def bytes_sent(self) -> int:
         """What all viewers were sent, without the headers of UDP and IP; only grows."""
         sessions = self._sessions.values()

@@ -57,11 +57,6 @@ class Offer:
     """Payload types that go to aiortc under another number."""
 
     @property
-    def has_audio(self) -> bool:
-        """Whether the offer has audio that can be answered."""
-        return self.audio is not None
-
-    @property
     def media(self) -> tuple[Media, ...]:
         """The answered sections in the offer's order."""
         return _in_order(self.video, self.audio)

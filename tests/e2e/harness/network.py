@@ -28,17 +28,6 @@ def _ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)
 
 
-def may_make_namespaces() -> bool:
-    """Tell whether this user may make network namespaces."""
-    probe = f"kinesis-probe-{os.getpid()}"
-    try:
-        _ip("netns", "add", probe)
-        _ip("netns", "delete", probe)
-    except OSError, subprocess.CalledProcessError:
-        return False
-    return True
-
-
 def _remove() -> None:
     for name in (HOME, RELAY, ECHO):
         if Path("/run/netns", name).exists():

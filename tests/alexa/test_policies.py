@@ -1,4 +1,4 @@
-"""The IAM statements for Home Assistant's keys, as the documents give them."""
+"""The IAM statements that the documents give Home Assistant's keys for the Alexa skill."""
 
 import json
 import re
@@ -6,14 +6,9 @@ import subprocess
 
 import pytest
 
-from custom_components.kinesis_webrtc.alexa.permissions import (
-    DEPLOYMENT,
-    RUNNING,
-    policy,
-)
 from tests.emulator import User
 from tests.helpers.moto import PYTHON
-from tests.helpers.policies import documented
+from tests.helpers.policies import DEPLOYMENT, RUNNING, policy
 
 # What CloudFormation calls only where the template asks for it, and ours does not.
 _UNUSED = re.compile(
@@ -42,11 +37,6 @@ for path in folder.glob("*.json"):
 print(json.dumps(found))
 """
 NAME = "kinesis-webrtc-1"
-
-
-def test_the_documents_give_these_statements() -> None:
-    assert documented("alexa-running") == list(RUNNING)
-    assert documented("alexa-deployment") == policy(*DEPLOYMENT)
 
 
 def test_a_users_policy_holds_them() -> None:
