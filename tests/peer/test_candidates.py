@@ -25,14 +25,14 @@ def test_extensions_are_read_past() -> None:
     )
     assert candidate is not None
     assert candidate.ufrag == "Ab1+"
-    assert not candidate.is_name
+    assert candidate.address == "2001:db8::7"
 
 
 def test_mdns_name_is_kept_where_it_may_be_looked_up() -> None:
     text = "1 1 udp 1 0a1b-2c.local 5000 typ host"
     candidate = parse_candidate(text, AddressRules(names=True))
     assert candidate is not None
-    assert candidate.is_name
+    assert candidate.address == "0a1b-2c.local"
     assert parse_candidate(text) is None
 
 
