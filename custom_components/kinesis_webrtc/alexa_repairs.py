@@ -258,7 +258,9 @@ class BackendFlow(SkillRepair):
         )
         try:
             return await backend.async_deploy(
-                regions_of(subentry.data[CONF_LANGUAGES]), self.async_update_progress
+                regions_of(subentry.data[CONF_LANGUAGES]),
+                self.async_update_progress,
+                known=subentry.data[CONF_STACKS],
             )
         finally:
             backend.created.release(self)

@@ -1,6 +1,6 @@
 """The backend of an Alexa skill: its stacks in AWS, and what it is told there."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,12 +47,18 @@ class SkillBackend:
         return stack_settings(self.entry, self.skill_id)
 
     async def async_deploy(
-        self, regions: Sequence[str], on_progress: Callable[[float], None]
+        self,
+        regions: Sequence[str],
+        on_progress: Callable[[float], None],
+        *,
+        known: Iterable[Mapping[str, Any]],
     ) -> list[dict[str, Any]]:
         """Make or update one stack in each region; return what an entry keeps of them.
 
-        `on_progress` is told the part that is done, 0 to 1.
+        `on_progress` is told the part that is done, 0 to 1; `known` is what the entry
+        has kept of stacks so far.
         """
+        codes = {stack[CONF_REGION]: stack.get(CONF_CODE) for stack in known}
         stacks = Stacks(
             create_client=AwsClients(self.keys),
             execute=self.hass.async_add_executor_job,
@@ -68,11 +74,10 @@ class SkillBackend:
             # One that was made by hand is not ours to delete.
             if key in self.created or await stacks.describe(region, key.name) is None:
                 await self.created.async_add(key, self.entry)
-            made.append(
-                stack_data(
-                    await stacks.deploy(region, self.settings, on_progress=on_stack)
-                )
+            stack = await stacks.deploy(
+                region, self.settings, code=codes.get(region), on_progress=on_stack
             )
+            made.append(stack_data(stack))
         return made
 
     async def async_write_secrets(self, secrets: SkillSecrets) -> None:

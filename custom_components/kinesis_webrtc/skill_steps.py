@@ -257,7 +257,9 @@ class SkillSteps(ConfigSubentryFlow):
 
     async def _async_deploy(self) -> list[dict[str, Any]]:
         return await self._backend().async_deploy(
-            regions_of(self._data[CONF_LANGUAGES]), self.async_update_progress
+            regions_of(self._data[CONF_LANGUAGES]),
+            self.async_update_progress,
+            known=self._data.get(CONF_STACKS, ()),
         )
 
     async def _async_write_secrets(self, linking_client_id: str) -> bool:

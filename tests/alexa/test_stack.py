@@ -204,6 +204,39 @@ class TestDrift:
 
         assert not await self.drifted(stacks, code)
 
+    async def test_edited_code_is_put_right(
+        self, stacks: Stacks, moto: Moto, code: str | None
+    ) -> None:
+        moto.client("lambda", REGION).update_function_code(
+            FunctionName=NAME, ZipFile=b"other"
+        )
+
+        stack = await stacks.deploy(REGION, SETTINGS, code=code)
+
+        assert stack.code == code
+
+    async def test_what_needs_no_code_to_be_noticed_is_put_right(
+        self, stacks: Stacks, moto: Moto, code: str | None
+    ) -> None:
+        moto.client("lambda", REGION).update_function_configuration(
+            FunctionName=NAME, Environment={"Variables": {"SSM_PATH": "/other"}}
+        )
+
+        stack = await stacks.deploy(REGION, SETTINGS)
+
+        assert (stack.code, stack.drifted) == (code, False)
+
+    async def test_code_that_may_not_be_looked_at_stays(
+        self, stacks: Stacks, clients: StrictClients, code: str | None
+    ) -> None:
+        clients.policies.append(
+            policy({"Effect": "Deny", "Action": "lambda:Get*", "Resource": "*"})
+        )
+
+        await stacks.deploy(REGION, SETTINGS, code=code)
+
+        assert "DeleteStack" not in [call.operation for call in clients.calls]
+
 
 CREATING = ("CREATE_IN_PROGRESS", [event(NAME, "CREATE_IN_PROGRESS")])
 

@@ -165,14 +165,19 @@ async def test_a_skill_that_is_gone_is_not_asked(
 async def test_a_backend_is_made_as_it_should_be(
     repairs: Repairs, skill_aws: SkillAws, state: BackendState
 ) -> None:
-    skill_aws.make_old("eu-west-1")
-    if state is BackendState.MISSING:
-        skill_aws.stacks.clear()
+    match state:
+        case BackendState.MISSING:
+            skill_aws.stacks.clear()
+        case BackendState.DRIFTED:
+            skill_aws.change_code("eu-west-1")
+        case _:
+            skill_aws.make_old("eu-west-1")
     repairs.issues.async_backend(state)
 
     result = await repairs.choose(await repairs.fix(), "account_keys")
 
     assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert repairs.subentry.data["stacks"] == skill_data().data["stacks"]
     (stack,) = skill_aws.stacks.values()
     versions = [
         output["OutputValue"]

@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from .aws import Aws, CreateClient, Execute
-from .cloudformation import CloudFormation, is_overtaken
+from .cloudformation import CloudFormation, Description, is_overtaken
 from .errors import AlexaServiceError, StackFailedError, StackTimeoutError
 from .function import Deployed, has_drifted, look_up_function
 from .template import backend_version, resources, template_body
@@ -106,13 +106,15 @@ class Stacks:
         region: str,
         settings: StackSettings,
         *,
+        code: str | None = None,
         on_progress: Callable[[float], None] = lambda _: None,
     ) -> Stack:
         """Make a stack, or bring the one that is there up to date.
 
-        `on_progress` is told the part that is done, 0 to 1. What a failed try has made
-        is deleted before StackFailedError is raised; a failed update leaves the stack as
-        it was. StackTimeoutError: CloudFormation goes on; deploy() again waits for it.
+        `code` is as for describe(): one that has drifted is made anew. `on_progress` is
+        told the part that is done, 0 to 1. What a failed try has made is deleted before
+        StackFailedError is raised; a failed update leaves the stack as it was.
+        StackTimeoutError: CloudFormation goes on; deploy() again waits for it.
         """
         request = {
             "StackName": settings.name,
@@ -129,7 +131,11 @@ class Stacks:
             on_progress(0.0)
             while True:
                 found = await stacks.rest(settings.name)
-                if found is not None and found["StackStatus"] in _LEFTOVERS:
+                if found is not None and (
+                    found["StackStatus"] in _LEFTOVERS
+                    # An update compares templates, not what has become of the function.
+                    or await self._has_drifted(region, found, code)
+                ):
                     await stacks.delete(found["StackId"])
                     found = None
                 try:
@@ -159,11 +165,22 @@ class Stacks:
         `code` is that of the Stack which deploy() returned, to notice changes by.
         """
         found = await self._stacks(region).find(name)
+        return await self._look_at(region, found, code) if found else None
+
+    async def _has_drifted(
+        self, region: str, found: Description, code: str | None
+    ) -> bool:
+        stack = await self._look_at(region, found, code)
+        return stack is not None and stack.drifted
+
+    async def _look_at(
+        self, region: str, found: Description, code: str | None
+    ) -> Stack | None:
         outputs = {
             output["OutputKey"]: output["OutputValue"]
-            for output in (found or {}).get("Outputs", ())
+            for output in found.get("Outputs", ())
         }
-        if found is None or "FunctionArn" not in outputs:
+        if "FunctionArn" not in outputs:
             return None
         deployed = Deployed(
             arn=outputs["FunctionArn"],
