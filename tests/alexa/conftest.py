@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -149,6 +150,49 @@ class Master:
             task = asyncio.ensure_future(self.connection.send(answer))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+
+class Way:
+    """The way to a service, which may forget all connections without a word."""
+
+    def __init__(self, url: str) -> None:
+        self._far = urlsplit(url)
+        self._writers: list[asyncio.StreamWriter] = []
+        self._pumps: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._open, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        self.forget()
+        for writer in self._writers:
+            writer.close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    def forget(self) -> None:
+        """Carry nothing more on the connections that there are."""
+        while self._pumps:
+            self._pumps.pop().cancel()
+
+    async def _open(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        far = await asyncio.open_connection(self._far.hostname, self._far.port)
+        self._writers += [writer, far[1]]
+        self._pumps.append(asyncio.ensure_future(self._pump(reader, far[1])))
+        self._pumps.append(asyncio.ensure_future(self._pump(far[0], writer)))
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        while data := await reader.read(65_536):
+            writer.write(data)
+        writer.close()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """From an offer of Alexa's to the answer of the master in Home Assistant, and its end."""
 
+import asyncio
 import base64
 from collections.abc import Callable
 import json
@@ -27,7 +28,19 @@ from custom_components.kinesis_webrtc.peer import RefusalReason
 from custom_components.kinesis_webrtc.signaling import Notice, SdpOffer
 from tests.emulator import ALLOW_ALL, Channel, FaultKind, KvsEmulator, User
 
-from .conftest import ANSWER, OFFER, PATIENT, QUICK, TAGS, Master, Skill, directive, rtc
+from .conftest import (
+    ANSWER,
+    OFFER,
+    PATIENT,
+    QUICK,
+    TAGS,
+    Master,
+    Skill,
+    Way,
+    directive,
+    discover,
+    rtc,
+)
 from .fakes import ANN, LoginWithAmazon, ParameterStore
 
 INITIATE = "InitiateSessionWithOffer"
@@ -215,6 +228,33 @@ async def test_without_a_master_alexa_is_told_before_its_patience_ends(
     assert client.meta.config.retries["total_max_attempts"] == 1
     assert client.meta.config.read_timeout < 5
     assert "failed at the stage offer" in caplog.text
+
+
+async def test_connections_that_died_while_lambda_slept_are_not_used(
+    make_skill: Callable[[Limits], Skill],
+    emulator: KvsEmulator,
+    channel: Channel,
+    master: Master,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with Way(emulator.url) as control:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", control.url)
+        skill = make_skill(QUICK)
+        skill.backend.warm()
+        endpoint = await asyncio.to_thread(skill.backend._locate, channel.arn)
+        async with Way(endpoint) as data:
+            skill.backend._endpoints[channel.arn] = data.url
+            await skill(discover())
+            await skill(rtc(INITIATE))
+
+            # AWS takes idle connections away, and tells nobody who sleeps.
+            control.forget()
+            data.forget()
+
+            answered = await skill(rtc(INITIATE))
+            found = await skill(discover())
+    assert answered["event"]["payload"]["answer"]["value"] == ANSWER
+    assert len(found["event"]["payload"]["endpoints"]) == 1
 
 
 async def test_no_answer_before_the_offer_expires_is_unreachable(

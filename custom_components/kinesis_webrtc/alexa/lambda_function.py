@@ -135,10 +135,6 @@ class Refused(Exception):
         self.reason = reason
 
 
-class Gone(Exception):
-    """The channel is not there any more."""
-
-
 @dataclass
 class Request:
     """A directive under way: what it asks for, and how far it has come."""
@@ -239,6 +235,9 @@ class Backend:
     def handle(self, event: Any) -> dict[str, Any]:
         """Return the answer to a directive, in time whatever happens."""
         request = Request.parse(event)
+        # While Lambda sleeps, AWS takes idle connections away without a word.
+        for client in list(self._clients.values()):
+            client.close()
         work = _start(lambda: self._answer(request))
         wait([work], timeout=self._limits.answer)
         if work.done() and work.exception() is None:
@@ -277,8 +276,6 @@ class Backend:
             )
         if isinstance(err, Refused):
             return err
-        if isinstance(err, Gone):
-            return Refused(_NO_SUCH_ENDPOINT, "the channel is not there any more")
         if isinstance(err, ClientError):
             return _refused_by_aws(err)
         if isinstance(err, _NO_ANSWER):
@@ -418,7 +415,9 @@ class Backend:
         """Send an offer once; once more only to a channel that was made anew."""
         try:
             return self._send(request, arn, sender, payload, stage=stage)
-        except Gone:
+        except ClientError as err:
+            if not _says(err, _MISSING):
+                raise
             self._forget(arn)
             request.at("channel")
             again = self._look_up(request.endpoint_id)
@@ -438,10 +437,6 @@ class Backend:
             response = client.send_alexa_offer_to_master(
                 ChannelARN=arn, SenderClientId=sender, MessagePayload=payload
             )
-        except ClientError as err:
-            if _says(err, _MISSING):
-                raise Gone from None
-            raise
         except BotoCoreError as err:
             if not isinstance(err, ReadTimeoutError):
                 self._endpoints.pop(arn, None)
@@ -463,23 +458,12 @@ class Backend:
         if request.cookie.get("tagged") == "true":
             return arn, True
         known = self._tags.get(arn)
-        try:
-            tags = known[1] if known else self._read_tags(arn)
-        except ClientError as err:
-            if _says(err, _MISSING):
-                raise Gone from None
-            raise
-        return arn, self._is_ours(tags)
+        return arn, self._is_ours(known[1] if known else self._read_tags(arn))
 
     def _look_up(self, name: str) -> str:
-        try:
-            response = self._client("kinesisvideo").describe_signaling_channel(
-                ChannelName=name
-            )
-        except ClientError as err:
-            if _says(err, _MISSING):
-                raise Gone from None
-            raise
+        response = self._client("kinesisvideo").describe_signaling_channel(
+            ChannelName=name
+        )
         arn: str = response["ChannelInfo"]["ChannelARN"]
         self._arns[name] = arn
         return arn
