@@ -230,11 +230,11 @@ class AlexaSkill(SubentryRuntime):
             if self._secrets is not None:
                 self._async_start_gateways(self._secrets)
         self._grants = await self.parameters.read_grants()
-        for grant in self._grants:
-            token, _ = self._refused.get(grant.user_id, (grant.refresh_token, ()))
-            if token != grant.refresh_token:
-                self._refused.pop(grant.user_id)
-                self._issues.async_linked(grant.user_id)
+        tokens = {grant.user_id: grant.refresh_token for grant in self._grants}
+        for user_id, (token, _) in list(self._refused.items()):
+            if tokens.get(user_id) != token:
+                del self._refused[user_id]
+                self._issues.async_linked(user_id)
         for region, gateway in self._gateways.items():
             gateway.set_grants(
                 grant for grant in self._grants if region in self._regions(grant)

@@ -109,6 +109,11 @@ class CreatedStacks(CreatedList[ResourceKey, CreatedResource]):
         """Return whether something is on the list."""
         return key in self._records
 
+    async def async_claim(self, key: ResourceKey, holder: object) -> None:
+        """Take hold of something that no clean-up is at, nor will forget any more."""
+        async with self._cleaning:
+            self.claim(key, holder)
+
     async def async_add(self, key: ResourceKey, entry: ConfigEntry) -> None:
         """Record something before it is asked for: the answer may get lost."""
         if key in self._records:
@@ -146,10 +151,10 @@ class CreatedStacks(CreatedList[ResourceKey, CreatedResource]):
         first: AlexaSkillError | None = None
         outage: AlexaSkillError | None = None
         left: list[ResourceKey] = []
-        used = resources_in_use(self._hass)
         for key in [key for key in self._records if key.account == account]:
             holder = object()
-            if key in used or not self.claim(key, holder):
+            # The one before may have taken minutes.
+            if key in resources_in_use(self._hass) or not self.claim(key, holder):
                 continue
             try:
                 if outage is not None:

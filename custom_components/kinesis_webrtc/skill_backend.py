@@ -70,7 +70,7 @@ class SkillBackend:
                 on_progress((before + part) / len(regions))
 
             key = stack_key(self.entry, region=region, name=self.settings.name)
-            self.created.claim(key, self.holder)
+            await self.created.async_claim(key, self.holder)
             # One that was made by hand is not ours to delete.
             if key in self.created or await stacks.describe(region, key.name) is None:
                 await self.created.async_add(key, self.entry)
@@ -83,13 +83,15 @@ class SkillBackend:
     async def async_write_secrets(self, secrets: SkillSecrets) -> None:
         """Tell the backend the skill's secrets, and see whether the entry may look."""
         key = parameters_key(self.entry, self.skill_id)
-        self.created.claim(key, self.holder)
-        await self.created.async_add(key, self.entry)
+        await self.created.async_claim(key, self.holder)
+        # What runs later has the entry's keys only.
+        found = await parameters(self.hass, self.entry, self.skill_id).read_secrets()
+        # Another Home Assistant's are not ours to delete.
+        if found is None:
+            await self.created.async_add(key, self.entry)
         await parameters(self.hass, self.entry, self.skill_id, self.keys).write_secrets(
             secrets
         )
-        # What runs later has the entry's keys only.
-        await parameters(self.hass, self.entry, self.skill_id).read_owners()
 
 
 def parameters(

@@ -7,7 +7,7 @@ from typing import Any, Final
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 
-from .alexa.errors import AlexaSkillError
+from .alexa.errors import AccessRefusedError, AlexaSkillError
 from .alexa.stack import Stack, Stacks, backend_version
 from .aws_clients import AwsClients
 from .const import CONF_CODE, CONF_NAME, CONF_REGION, CONF_STACKS, CONF_VERSION
@@ -40,9 +40,13 @@ class BackendCheck:
             when, of = self._checked
             if of is data and now - when < INTERVAL:
                 return
-        self._checked = (now, data)
         newest = await self._hass.async_add_executor_job(backend_version)
-        states = [await self._async_state(one, newest) for one in data[CONF_STACKS]]
+        try:
+            states = [await self._async_state(one, newest) for one in data[CONF_STACKS]]
+        except AlexaSkillError as err:
+            _LOGGER.debug("The backend could not be looked at: %s", err)
+            return
+        self._checked = (now, data)
         self._issues.async_backend(max(states, default=BackendState.FINE))
 
     async def _async_state(self, known: Mapping[str, Any], newest: str) -> BackendState:
@@ -51,7 +55,7 @@ class BackendCheck:
         found: Stack | None
         try:
             found = await self._stacks.describe(region, name, code=known.get(CONF_CODE))
-        except AlexaSkillError as err:
+        except AccessRefusedError as err:
             # Keys that may not look at stacks are good enough for everything else.
             _LOGGER.debug("The stack in %s was not looked at: %s", region, err)
         else:

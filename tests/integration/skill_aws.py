@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 import hashlib
+from itertools import count
 import json
 import threading
 from types import MappingProxyType
@@ -103,11 +104,18 @@ class SkillAws:
         # The folders of parameters that were read.
         self.paths: list[str] = []
         self.is_away = False
+        # What AWS fails at, and what it has failed at.
+        self.fails: set[str] = set()
+        self.failed: list[str] = []
         # The reason why the next stack cannot be made.
         self.stack_fails: str | None = None
         # Set: stacks are made at once.
         self.may_make = threading.Event()
         self.may_make.set()
+        # Set: that a stack is gone is told at once.
+        self.may_delete = threading.Event()
+        self.may_delete.set()
+        self._numbers = count(1)
 
         self._called = threading.Condition()
 
@@ -214,6 +222,9 @@ class SkillAws:
         if action in self.callers[key].denied:
             text = f"User is not authorized to perform: {action} on resource: *"
             raise _error(operation, "AccessDeniedException", text)
+        if action in self.fails:
+            self.failed.append(action)
+            raise _error(operation, "ServiceException", "Something went wrong")
         try:
             check_input(service_model(service).operation_model(operation), params)
         except ApiError as err:
@@ -243,7 +254,8 @@ class SkillAws:
     def _create_stack(self, region: str, params: Any) -> Any:
         name = params["StackName"]
         assert (region, name) not in self.stacks
-        stack_id = f"arn:aws:cloudformation:{region}:{ACCOUNT}:stack/{name}/1"
+        number = next(self._numbers)
+        stack_id = f"arn:aws:cloudformation:{region}:{ACCOUNT}:stack/{name}/{number}"
         self.stacks[region, name] = {
             "StackId": stack_id,
             "StackName": name,
@@ -289,6 +301,9 @@ class SkillAws:
     def _delete_stack(self, region: str, params: Any) -> Any:
         stack = self._stack(region, params["StackName"])
         del self.stacks[region, stack["StackName"]]
+        with self._called:
+            self._called.notify_all()
+        assert self.may_delete.wait(20)
         return {}
 
     # Lambda

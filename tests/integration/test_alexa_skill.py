@@ -26,7 +26,15 @@ from custom_components.kinesis_webrtc.diagnostics import (
 )
 
 from .conftest import TRANSLATIONS, check_text, make_channel, make_entry
-from .skill_aws import ACCOUNT_KEY, CLIENT_ID, LINKING_ID, PATH, SkillAws, skill_data
+from .skill_aws import (
+    ACCOUNT_KEY,
+    CLIENT_ID,
+    LINKING_ID,
+    PATH,
+    STACK,
+    SkillAws,
+    skill_data,
+)
 
 TOKEN_URL = "https://api.amazon.com/auth/o2/token"
 EVENTS_URL = "https://api.eu.amazonalexa.com/v3/events"
@@ -260,6 +268,25 @@ async def test_a_grant_that_is_refused_is_asked_for_anew(
     await until(hass, lambda: "skill_unlinked" not in issues(hass))
 
 
+async def test_who_may_look_no_more_need_not_link_anew(
+    hass: HomeAssistant, make: Callable[..., Any], skill_aws: SkillAws, alexa: Alexa
+) -> None:
+    alexa.refuses["ann"] = "invalid_grant"
+    skill_aws.allow(ANN[0])
+    skill_aws.grant(ANN[0], "ann")
+    _, skill = await make()
+    await until(hass, lambda: "skill_unlinked" in issues(hass))
+
+    skill_aws.allow()
+    skill.async_look_again()
+
+    await until(hass, lambda: "skill_unlinked" not in issues(hass))
+    # It is said again if it is so again.
+    skill_aws.allow(ANN[0])
+    skill.async_look_again()
+    await until(hass, lambda: "skill_unlinked" in issues(hass))
+
+
 async def test_diagnostics_tell_what_the_gateway_made_of_events(
     hass: HomeAssistant, make: Callable[..., Any], skill_aws: SkillAws, alexa: Alexa
 ) -> None:
@@ -455,6 +482,30 @@ async def test_a_backend_that_is_not_as_it_should_be_is_told(
 
     check_issue(issues(hass)[issue])
     assert issues(hass)[issue].is_fixable
+
+
+async def test_a_backend_that_cannot_be_seen_now_is_as_it_was_and_looked_at_soon(
+    hass: HomeAssistant, make: Callable[..., Any], skill_aws: SkillAws
+) -> None:
+    skill_aws.change_code("eu-west-1")
+    entry, skill = await make()
+    await until(hass, lambda: "skill_backend_drifted" in issues(hass))
+    skill_aws.fails.add("lambda:GetFunctionConfiguration")
+
+    hass.config_entries.async_update_subentry(
+        entry, skill.subentry, data={**skill.subentry.data, "owners": {}}
+    )
+    await skill_aws.reaches(
+        lambda: "lambda:GetFunctionConfiguration" in skill_aws.failed
+    )
+    skill.async_look_again()
+    await looked(skill_aws, skill_aws.looks + 1)
+
+    assert "skill_backend_drifted" in issues(hass)
+    skill_aws.fails.clear()
+    skill_aws.stacks["eu-west-1", STACK].pop("code")
+    skill.async_look_again()
+    await until(hass, lambda: "skill_backend_drifted" not in issues(hass))
 
 
 async def test_an_old_backend_is_known_without_rights_to_look(

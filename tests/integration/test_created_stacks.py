@@ -1,5 +1,6 @@
 """Tests of the list of what was made in AWS for the skill."""
 
+import asyncio
 from typing import Any
 
 from homeassistant.core import HomeAssistant
@@ -14,6 +15,7 @@ from custom_components.kinesis_webrtc.created_stacks import (
     parameters_key,
     stack_key,
 )
+from custom_components.kinesis_webrtc.skill_backend import SkillBackend
 
 from .conftest import KEYS, TRANSLATIONS, check_text
 from .skill_aws import (
@@ -87,6 +89,54 @@ async def test_what_a_flow_holds_stays(
     made.release(flow)
     assert await made.async_clean_up(ACCOUNT, KEYS) is None
     assert not skill_aws.stacks
+
+
+async def test_what_a_skill_comes_to_use_meanwhile_stays(
+    hass: HomeAssistant,
+    loaded_entry: MockConfigEntry,
+    made: CreatedStacks,
+    skill_aws: SkillAws,
+) -> None:
+    skill_aws.may_delete.clear()
+    clean_up = asyncio.create_task(made.async_clean_up(ACCOUNT, KEYS))
+    await skill_aws.reaches(lambda: not skill_aws.stacks)
+
+    hass.config_entries.async_add_subentry(loaded_entry, skill_data(stacks=[]))
+    skill_aws.may_delete.set()
+
+    assert await clean_up is None
+    assert f"{PATH}/client_id" in skill_aws.parameters
+    assert made.keys() == [parameters_key(loaded_entry, SKILL_ID)]
+
+
+async def test_what_is_made_anew_while_it_is_deleted_is_on_the_list(
+    hass: HomeAssistant,
+    loaded_entry: MockConfigEntry,
+    made: CreatedStacks,
+    skill_aws: SkillAws,
+) -> None:
+    backend = SkillBackend(
+        hass=hass,
+        entry=loaded_entry,
+        skill_id=SKILL_ID,
+        created=made,
+        holder=object(),
+        keys=KEYS,
+    )
+    skill_aws.may_delete.clear()
+    clean_up = asyncio.create_task(made.async_clean_up(ACCOUNT, KEYS))
+    await skill_aws.reaches(lambda: not skill_aws.stacks)
+
+    deployment = asyncio.create_task(
+        backend.async_deploy(["eu-west-1"], lambda _: None, known=())
+    )
+    await asyncio.sleep(0.1)
+    skill_aws.may_delete.set()
+    await clean_up
+    await deployment
+
+    assert skill_aws.stacks
+    assert made.keys() == [stack_key(loaded_entry, region="eu-west-1", name=STACK)]
 
 
 async def test_with_the_account_goes_what_was_made_in_it(

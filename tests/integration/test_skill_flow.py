@@ -442,6 +442,24 @@ async def test_a_flow_that_is_given_up_leaves_nothing(
     assert not [key for key in ir.async_get(hass).issues if key[0] == DOMAIN]
 
 
+async def test_what_another_home_assistant_has_made_is_not_taken_away(
+    hass: HomeAssistant, loaded_entry: MockConfigEntry, skill_aws: SkillAws
+) -> None:
+    skill_aws.put_stack("eu-west-1")
+    skill_aws.put("client_id", CLIENT_ID)
+    skill_aws.put("client_secret", "secret")
+    skill_aws.allow("ann")
+    way = [SKILL, {"backend": "account_keys"}, {}, PERMISSIONS, LINKING]
+    result = await walk(hass, await start(hass, loaded_entry), *way)
+    assert result["step_id"] == "enable"
+
+    hass.config_entries.subentries.async_abort(result["flow_id"])
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert skill_aws.stacks
+    assert skill_aws.owners["allowed"] == ["ann"]
+
+
 async def test_an_account_has_one_skill(
     hass: HomeAssistant, skill_entry: MockConfigEntry
 ) -> None:
