@@ -157,14 +157,13 @@ class AlexaCamera:
         if self._detected is None and state is not None and state.state == STATE_OFF:
             self._async_tell_motion(detected=False, at=dt_util.utcnow())
 
+    @property
+    def has_camera(self) -> bool:
+        """Return whether the camera is there; one that Alexa does not know is."""
+        return self._camera is None or _is_there(self._camera.state)
+
     def _is_reachable(self, camera: EntityWatch) -> bool:
-        state = camera.state
-        return (
-            self._is_sharing()
-            and self._is_connected()
-            and state is not None
-            and state.state != STATE_UNAVAILABLE
-        )
+        return self._is_sharing() and self._is_connected() and _is_there(camera.state)
 
     @callback
     def _async_watch(self) -> None:
@@ -269,6 +268,10 @@ class AlexaCamera:
     def _listeners(self) -> Iterable[AlexaListener]:
         skills: Iterable[AlexaListener] = self._entry.runtime_data.alexa_skills.values()
         return skills
+
+
+def _is_there(state: State | None) -> bool:
+    return state is not None and state.state != STATE_UNAVAILABLE
 
 
 def _may_be_alexas(data: Mapping[str, Any]) -> bool:

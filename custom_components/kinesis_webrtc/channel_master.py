@@ -60,6 +60,7 @@ class ChannelMaster:
         stun_server: IceServer,
         on_changed: Callable[[], None],
         on_refused: Callable[[str, RefusalReason], None],
+        has_camera: Callable[[], bool],
     ) -> None:
         """Bind a channel to a peer; nothing is started."""
         self.connected = False
@@ -94,6 +95,7 @@ class ChannelMaster:
             ice_servers=lambda: self.ice_servers,
             on_refused=on_refused,
             now=self._service_time,
+            has_camera=has_camera,
             rules=AddressRules(private=entry.options.get(CONF_PRIVATE_ADDRESSES, True)),
         )
         self._until = asyncio.timeout(None)

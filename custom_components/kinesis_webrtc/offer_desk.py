@@ -8,6 +8,7 @@ import logging
 from typing import Final
 
 from .alexa import (
+    SENDER_PREFIX,
     End,
     OfferTerms,
     Ping,
@@ -64,18 +65,20 @@ class OfferDesk:
         ice_servers: Callable[[], Sequence[IceServer]],
         on_refused: Callable[[str, RefusalReason], None],
         now: Callable[[], datetime],
+        has_camera: Callable[[], bool] = lambda: True,
         rules: AddressRules | None = None,
     ) -> None:
         """Bind the peer that answers to the connection that carries the answers.
 
-        `now` is the time that deadlines are compared with, `rules` say where the peer's
-        checks may go.
+        `now` is the time that deadlines are compared with, `has_camera` is whether Alexa
+        may take the camera to be there, `rules` say where the peer's checks may go.
         """
         self._peer = peer
         self._connection = connection
         self._ice_servers = ice_servers
         self._on_refused = on_refused
         self._now = now
+        self._has_camera = has_camera
         self._rules = rules or AddressRules()
         self._rate = OfferRate()
         self._viewers: dict[str, _Viewer] = {}
@@ -114,6 +117,9 @@ class OfferDesk:
             return
         if isinstance(content, End):
             self._end(content.session, EndReason.VIEWER_CLOSED)
+        # The skill's function asks for the camera, whoever else for the channel alone.
+        elif sender.startswith(SENDER_PREFIX) and not self._has_camera():
+            content = Refusal(reason=RefusalReason.CAMERA_OFF.value)
         if self._echoing < MAX_PENDING_OFFERS:
             self._start(self._echo(Notice(content=encode(content), client_id=sender)))
 

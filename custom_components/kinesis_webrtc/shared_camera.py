@@ -214,6 +214,7 @@ class SharedCamera(SubentryRuntime):
             stun_server=self._stun_server,
             on_changed=self._async_changed,
             on_refused=self._on_refused,
+            has_camera=lambda: self._alexa.has_camera,
         )
         self._channel.async_start(prepared=self._prepared)
 

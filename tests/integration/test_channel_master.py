@@ -5,6 +5,8 @@ from collections.abc import AsyncGenerator
 from datetime import timedelta
 from unittest.mock import AsyncMock, create_autospec
 
+from homeassistant.components.camera import CameraState
+from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
@@ -17,6 +19,7 @@ from custom_components.kinesis_webrtc.alexa import (
     End,
     OfferTerms,
     Ping,
+    Refusal,
     encode,
     encode_terms,
 )
@@ -144,6 +147,33 @@ async def test_echoes_a_ping(hass: HomeAssistant, master: Master) -> None:
     assert await next_sent(master) == ping
 
 
+async def test_tells_the_skill_of_a_camera_that_is_away(
+    hass: HomeAssistant, master: Master
+) -> None:
+    hass.states.async_set("camera.front_door", STATE_UNAVAILABLE)
+    ping = Notice(content=encode(Ping(session=SESSION)), client_id=SENDER)
+    master.deliver(ping)
+
+    assert await next_sent(master) == Notice(
+        content=encode(Refusal(reason="camera_off")), client_id=SENDER
+    )
+
+    master.connection.send.reset_mock()
+    hass.states.async_set("camera.front_door", CameraState.IDLE)
+    master.deliver(ping)
+    assert await next_sent(master) == ping
+
+
+async def test_a_check_of_the_channel_is_none_of_the_camera(
+    hass: HomeAssistant, master: Master
+) -> None:
+    hass.states.async_set("camera.front_door", STATE_UNAVAILABLE)
+    ping = Notice(content=encode(Ping(session=SESSION)), client_id="check-1")
+    master.deliver(ping)
+
+    assert await next_sent(master) == ping
+
+
 async def test_the_end_of_a_session_ends_its_view(
     hass: HomeAssistant, master: Master
 ) -> None:
@@ -250,6 +280,7 @@ async def test_a_displaced_master_takes_its_channel_back_once(
             stun_server=IceServer(urls=("stun:127.0.0.1:3478",)),
             on_changed=changed.set,
             on_refused=lambda *_: None,
+            has_camera=lambda: True,
         )
         prepared = asyncio.get_running_loop().create_future()
         prepared.set_result(None)

@@ -43,7 +43,7 @@ class End:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ping:
-    """Are you there? It is answered with itself."""
+    """Are you there? It is answered with itself, or a Refusal if the camera is away."""
 
     session: str
 
