@@ -18,6 +18,7 @@ from .const import (
     CONF_LANGUAGES,
     CONF_OWNERS,
     CONF_SKILL_ID,
+    DOMAIN,
     SUBENTRY_TYPE_ALEXA_SKILL,
 )
 from .errors import flow_errors
@@ -58,6 +59,8 @@ class AlexaSkillFlow(SkillSteps):
             skill_id = user_input[CONF_SKILL_ID].strip().lower()
             if not _SKILL_ID.fullmatch(skill_id):
                 self._errors[CONF_SKILL_ID] = "invalid_skill_id"
+            elif self._serves_another(skill_id):
+                self._errors[CONF_SKILL_ID] = "skill_elsewhere"
             if not user_input[CONF_LANGUAGES]:
                 self._errors[CONF_LANGUAGES] = "no_language"
             if not self._errors:
@@ -144,6 +147,14 @@ class AlexaSkillFlow(SkillSteps):
             )
         return self.async_create_entry(
             title=_TITLE, data=self._data, unique_id=SUBENTRY_TYPE_ALEXA_SKILL
+        )
+
+    def _serves_another(self, skill_id: str) -> bool:
+        """Return whether another account's or region's cameras are a skill's."""
+        return any(
+            subentry.data[CONF_SKILL_ID] == skill_id
+            for entry in self.hass.config_entries.async_entries(DOMAIN)
+            for subentry in entry.get_subentries_of_type(SUBENTRY_TYPE_ALEXA_SKILL)
         )
 
     def _likely_languages(self) -> list[str]:

@@ -460,6 +460,24 @@ async def test_what_another_home_assistant_has_made_is_not_taken_away(
     assert skill_aws.owners["allowed"] == ["ann"]
 
 
+async def test_a_skill_serves_one_account_in_one_region(
+    hass: HomeAssistant, loaded_entry: MockConfigEntry, skill_aws: SkillAws
+) -> None:
+    other = MockConfigEntry(
+        domain=DOMAIN,
+        unique_id=f"{ACCOUNT}_us-east-1",
+        data={**loaded_entry.data, "region": "us-east-1"},
+    )
+    other.add_to_hass(hass)
+    hass.config_entries.async_add_subentry(other, skill_data())
+    result = await start(hass, loaded_entry)
+
+    result = await submit(hass, result, SKILL)
+
+    # Or its stack would be led to the other region, away from these cameras.
+    assert result["errors"] == {"skill_id": "skill_elsewhere"}
+
+
 async def test_an_account_has_one_skill(
     hass: HomeAssistant, skill_entry: MockConfigEntry
 ) -> None:
