@@ -13,6 +13,7 @@ import json
 import threading
 from types import MappingProxyType
 from typing import Any
+from unittest.mock import MagicMock
 
 from botocore import xform_name
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -192,7 +193,7 @@ class SkillAws:
 
     # boto3
 
-    def session(self, **keys: str | None) -> Any:
+    def session(self, **keys: Any) -> Any:
         """Stand in for boto3's session."""
         return _Session(self, str(keys["aws_access_key_id"]))
 
@@ -376,6 +377,8 @@ class _Client:
         self._call: Callable[[str, Mapping[str, Any]], Any] = lambda name, params: (
             aws.call(key, service, region, name, dict(params))
         )
+        # Where signatures are made, and AWS's time is learnt.
+        self.meta = MagicMock()
         names = service_model(service).operation_names
         self._operations = {xform_name(name): name for name in names}
 
