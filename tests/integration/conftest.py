@@ -4,7 +4,7 @@
 # along, would be found in place of ours.
 import custom_components.kinesis_webrtc  # noqa: F401  # isort: skip
 
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from datetime import timedelta
 import json
 from pathlib import Path
@@ -17,6 +17,7 @@ from homeassistant.components.camera import DOMAIN as CAMERA_DOMAIN
 from homeassistant.config_entries import (
     SOURCE_USER,
     ConfigEntry,
+    ConfigEntryState,
     ConfigSubentry,
     ConfigSubentryData,
 )
@@ -52,8 +53,9 @@ from custom_components.kinesis_webrtc.signaling import (
     SignalingClient,
 )
 
-from .masters import Masters, patched_masters
+from .masters import Master, Masters, patched_masters
 from .skill_aws import ACCOUNT, ACCOUNT_KEY, REGION, SkillAws
+from .viewers import Sockets, patched_sockets
 
 KEYS = {CONF_ACCESS_KEY_ID: ACCOUNT_KEY, CONF_SECRET_ACCESS_KEY: "secret-example"}
 
@@ -172,10 +174,15 @@ class Aws:
 
 
 async def async_share(
-    hass: HomeAssistant, camera: er.RegistryEntry, name: str = "ha-front-door"
+    hass: HomeAssistant,
+    camera: er.RegistryEntry,
+    name: str = "ha-front-door",
+    **fields: str,
 ) -> MockConfigEntry:
     """Return a loaded account that shares a camera, whose far sides are patched."""
-    entry = make_entry(shared_camera_data(camera.id, name))
+    data = shared_camera_data(camera.id, name)
+    data["data"] = {**data["data"], **fields}
+    entry = make_entry(data)
     entry.add_to_hass(hass)
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
@@ -312,6 +319,44 @@ def masters() -> Generator[Masters]:
     """Give the far sides of every shared camera to the test."""
     with patched_masters() as masters:
         yield masters
+
+
+@pytest.fixture
+async def entry(
+    hass: HomeAssistant,
+    mock_client: AsyncMock,
+    masters: Masters,
+    camera: er.RegistryEntry,
+) -> MockConfigEntry:
+    """Return a loaded account that shares a camera; modules may have another."""
+    return await async_share(hass, camera)
+
+
+@pytest.fixture
+def master(entry: MockConfigEntry, masters: Masters) -> Master:
+    """Return the far sides of the camera that was shared last."""
+    return masters.made[-1]
+
+
+@pytest.fixture
+def sockets() -> Generator[Sockets]:
+    """Give the websockets of viewers to the test."""
+    with patched_sockets() as sockets:
+        yield sockets
+
+
+@pytest.fixture
+async def viewing(
+    hass: HomeAssistant, mock_client: AsyncMock, sockets: Sockets
+) -> AsyncGenerator[MockConfigEntry]:
+    """Return a loaded account that views a channel."""
+    entry = make_entry(remote_channel_data("cabin"))
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=False)
+    yield entry
+    if entry.state is ConfigEntryState.LOADED:
+        await hass.config_entries.async_unload(entry.entry_id)
 
 
 @pytest.fixture

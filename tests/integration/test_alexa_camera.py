@@ -36,8 +36,8 @@ from custom_components.kinesis_webrtc.signaling import CannotConnectError
 
 from .conftest import (
     add_camera,
+    async_share,
     channel_arn,
-    make_entry,
     only_subentry,
     shared_camera_data,
 )
@@ -83,16 +83,10 @@ async def entry(
     camera: er.RegistryEntry,
     fields: dict[str, str],
 ) -> MockConfigEntry:
-    data = shared_camera_data(camera.id, NAME)
-    data["data"] = {**data["data"], **fields}
     hass.states.async_set(MOTION, STATE_OFF)
     hass.states.async_set(VISITOR, STATE_OFF)
     hass.states.async_set(BUTTON, STATE_UNKNOWN)
-    entry = make_entry(data)
-    entry.add_to_hass(hass)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await hass.async_block_till_done()
-    return entry
+    return await async_share(hass, camera, NAME, **fields)
 
 
 @pytest.fixture
@@ -103,11 +97,6 @@ def skill(entry: MockConfigEntry) -> MagicMock:
         first=create_autospec(AlexaSkill, instance=True), second=skill
     )
     return skill
-
-
-@pytest.fixture
-def master(entry: MockConfigEntry, masters: Masters) -> Master:
-    return masters[channel_arn(NAME)]
 
 
 @pytest.fixture

@@ -118,11 +118,6 @@ def subentry(entry: MockConfigEntry) -> ConfigSubentry:
 
 
 @pytest.fixture
-def master(entry: MockConfigEntry, masters: Masters) -> Master:
-    return masters[ARN]
-
-
-@pytest.fixture
 async def frontend(
     hass_ws_client: WebSocketGenerator, master: Master
 ) -> MockHAClientWebSocket:

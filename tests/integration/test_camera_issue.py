@@ -1,9 +1,7 @@
 """A camera that gives its viewers nothing to see is named in a repair."""
 
-from unittest.mock import AsyncMock
-
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import entity_registry as er, issue_registry as ir
+from homeassistant.helpers import issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -18,23 +16,8 @@ from custom_components.kinesis_webrtc.peer import (
 )
 from custom_components.kinesis_webrtc.signaling import SdpOffer
 
-from .conftest import TRANSLATIONS, async_share, channel_arn, check_text
-from .masters import Master, Masters
-
-
-@pytest.fixture
-async def entry(
-    hass: HomeAssistant,
-    mock_client: AsyncMock,
-    masters: Masters,
-    camera: er.RegistryEntry,
-) -> MockConfigEntry:
-    return await async_share(hass, camera)
-
-
-@pytest.fixture
-def master(entry: MockConfigEntry, masters: Masters) -> Master:
-    return masters[channel_arn("ha-front-door")]
+from .conftest import TRANSLATIONS, check_text
+from .masters import Master
 
 
 def ended(reason: EndReason, detail: str | None = None) -> Ended:

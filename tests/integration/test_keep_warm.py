@@ -25,7 +25,7 @@ from custom_components.kinesis_webrtc.const import (
 )
 from custom_components.kinesis_webrtc.keep_warm import HOLD
 
-from .conftest import add_camera, make_entry, only_subentry, shared_camera_data
+from .conftest import add_camera, async_share, only_subentry
 from .masters import Masters, Peer
 
 CAMERA = "camera.front_door"
@@ -53,15 +53,9 @@ async def entry(
     camera: er.RegistryEntry,
     fields: dict[str, str],
 ) -> MockConfigEntry:
-    data = shared_camera_data(camera.id, "ha-front-door")
-    data["data"] = {**data["data"], **fields}
     hass.states.async_set(MOTION, STATE_OFF)
     hass.states.async_set(BUTTON, STATE_UNKNOWN)
-    entry = make_entry(data)
-    entry.add_to_hass(hass)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await hass.async_block_till_done()
-    return entry
+    return await async_share(hass, camera, **fields)
 
 
 @pytest.fixture

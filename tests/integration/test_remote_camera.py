@@ -1,14 +1,12 @@
 """The camera of a remote channel does what Home Assistant asks of WebRTC cameras."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Any
-from unittest.mock import AsyncMock, create_autospec, patch
+from unittest.mock import create_autospec, patch
 
 from homeassistant.components import camera as camera_component
 from homeassistant.components.camera import async_get_image, get_camera_from_entity_id
-from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
@@ -32,8 +30,8 @@ from custom_components.kinesis_webrtc.signaling import (
 )
 from custom_components.kinesis_webrtc.viewer_session import MasterAbsentError
 
-from .conftest import TRANSLATIONS, make_entry, remote_channel_data
-from .viewers import Sockets, patched_sockets
+from .conftest import TRANSLATIONS
+from .viewers import Sockets
 
 CAMERA = "camera.cabin"
 CANDIDATE = "a=candidate:1 1 udp 1 192.0.2.1 5000 typ host\r\n"
@@ -44,23 +42,8 @@ ANSWER = f"{MEDIA}a=ice-options:trickle\r\na=sendonly\r\n"
 
 
 @pytest.fixture
-async def sockets() -> AsyncGenerator[Sockets]:
-    with patched_sockets() as sockets:
-        yield sockets
-
-
-@pytest.fixture
-async def entry(
-    hass: HomeAssistant, mock_client: AsyncMock, sockets: Sockets
-) -> AsyncGenerator[MockConfigEntry]:
-    """Return a loaded account that views a channel."""
-    entry = make_entry(remote_channel_data("cabin"))
-    entry.add_to_hass(hass)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await hass.async_block_till_done(wait_background_tasks=False)
-    yield entry
-    if entry.state is ConfigEntryState.LOADED:
-        await hass.config_entries.async_unload(entry.entry_id)
+def entry(viewing: MockConfigEntry) -> MockConfigEntry:
+    return viewing
 
 
 @pytest.fixture

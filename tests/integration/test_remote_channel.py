@@ -1,10 +1,9 @@
 """A remote channel has everything ready for its viewers, and gives all of it back."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from unittest.mock import AsyncMock, Mock
 
-from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
+from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import STATE_IDLE, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import (
@@ -33,8 +32,8 @@ from custom_components.kinesis_webrtc.signaling import (
 )
 from custom_components.kinesis_webrtc.viewer_session import SessionClosedError
 
-from .conftest import channel_arn, make_entry, remote_channel_data
-from .viewers import Socket, Sockets, patched_sockets
+from .conftest import channel_arn
+from .viewers import Socket, Sockets
 
 CAMERA = "camera.cabin"
 OFFER = "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 102\r\na=ice-options:trickle\r\n"
@@ -42,23 +41,8 @@ ANSWER = "v=0\r\n"
 
 
 @pytest.fixture
-async def sockets() -> AsyncGenerator[Sockets]:
-    with patched_sockets() as sockets:
-        yield sockets
-
-
-@pytest.fixture
-async def entry(
-    hass: HomeAssistant, mock_client: AsyncMock, sockets: Sockets
-) -> AsyncGenerator[MockConfigEntry]:
-    """Return a loaded account that views a channel."""
-    entry = make_entry(remote_channel_data("cabin"))
-    entry.add_to_hass(hass)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await hass.async_block_till_done(wait_background_tasks=False)
-    yield entry
-    if entry.state is ConfigEntryState.LOADED:
-        await hass.config_entries.async_unload(entry.entry_id)
+def entry(viewing: MockConfigEntry) -> MockConfigEntry:
+    return viewing
 
 
 @pytest.fixture

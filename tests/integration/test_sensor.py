@@ -29,21 +29,6 @@ from .masters import Master, Masters, make_feed
 BIT_RATE = "sensor.front_door_bit_rate"
 
 
-@pytest.fixture
-async def entry(
-    hass: HomeAssistant,
-    mock_client: AsyncMock,
-    masters: Masters,
-    camera: er.RegistryEntry,
-) -> MockConfigEntry:
-    return await async_share(hass, camera)
-
-
-@pytest.fixture
-def master(entry: MockConfigEntry, masters: Masters) -> Master:
-    return masters[channel_arn("ha-front-door")]
-
-
 def state(hass: HomeAssistant, entity_id: str) -> str:
     found = hass.states.get(entity_id)
     assert found is not None

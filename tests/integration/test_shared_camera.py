@@ -46,25 +46,6 @@ ARN = channel_arn("ha-front-door")
 
 
 @pytest.fixture
-async def entry(
-    hass: HomeAssistant,
-    mock_client: AsyncMock,
-    masters: Masters,
-    camera: er.RegistryEntry,
-) -> MockConfigEntry:
-    entry = make_entry(shared_camera_data(camera.id, "ha-front-door"))
-    entry.add_to_hass(hass)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await hass.async_block_till_done()
-    return entry
-
-
-@pytest.fixture
-def master(entry: MockConfigEntry, masters: Masters) -> Master:
-    return masters[ARN]
-
-
-@pytest.fixture
 def subentry(entry: MockConfigEntry) -> ConfigSubentry:
     return next(iter(entry.subentries.values()))
 

@@ -1,36 +1,23 @@
 """A camera whose pictures are too large for Alexa is named in a repair, if she shows it."""
 
-from unittest.mock import AsyncMock
-
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import entity_registry as er, issue_registry as ir
+from homeassistant.helpers import issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.kinesis_webrtc.const import DOMAIN, SELF_TEST_PREFIX
 from custom_components.kinesis_webrtc.peer import KeyFrameSent
 
-from .conftest import TRANSLATIONS, async_share, channel_arn, check_text
-from .masters import Master, Masters
+from .conftest import TRANSLATIONS, check_text
+from .masters import Master
 
 LARGE = (2560, 1440)
 SHOWN = KeyFrameSent(viewer_id="echo-1", is_small=True, shrunk_from=LARGE)
 
 
 @pytest.fixture
-async def entry(
-    hass: HomeAssistant,
-    mock_client: AsyncMock,
-    masters: Masters,
-    camera: er.RegistryEntry,
-) -> MockConfigEntry:
-    return await async_share(hass, camera)
-
-
-@pytest.fixture
-def master(entry: MockConfigEntry, masters: Masters) -> Master:
+def master(master: Master) -> Master:
     """Return the far sides of a camera whose pictures are too large for an Echo."""
-    master = masters[channel_arn("ha-front-door")]
     master.peer.feed.small.is_large = True
     return master
 

@@ -26,7 +26,7 @@ from custom_components.kinesis_webrtc.const import CONF_SPEAKER
 from custom_components.kinesis_webrtc.peer import TalkSink
 from custom_components.kinesis_webrtc.talk_stream import DATA_STREAMS
 
-from .conftest import make_entry, only_subentry, shared_camera_data
+from .conftest import async_share, only_subentry
 from .masters import Masters, Peer
 
 PLAYER = "media_player.porch"
@@ -45,13 +45,7 @@ async def entry(
     hass.config.internal_url = "http://192.0.2.1:8123"
     hass.config.external_url = "https://home.example"
     add_player(hass)
-    data = shared_camera_data(camera.id, "ha-front-door")
-    data["data"] = {**data["data"], CONF_SPEAKER: PLAYER}
-    entry = make_entry(data)
-    entry.add_to_hass(hass)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await hass.async_block_till_done()
-    return entry
+    return await async_share(hass, camera, **{CONF_SPEAKER: PLAYER})
 
 
 @pytest.fixture

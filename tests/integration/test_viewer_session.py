@@ -27,7 +27,7 @@ from custom_components.kinesis_webrtc.viewer_session import (
     ViewerTimes,
 )
 
-from .viewers import Sockets, patched_sockets
+from .viewers import Sockets
 
 OFFER = (
     "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 102\r\na=ice-options:trickle\r\na=recvonly\r\n"
@@ -40,12 +40,6 @@ type Make = Callable[..., ViewerSession]
 
 def candidate(number: int) -> IceCandidate:
     return IceCandidate(candidate=f"candidate:{number}", sdp_mid="0")
-
-
-@pytest.fixture
-async def sockets() -> AsyncGenerator[Sockets]:
-    with patched_sockets() as sockets:
-        yield sockets
 
 
 @pytest.fixture
