@@ -10,7 +10,8 @@ from typing import Any, Self
 
 from aioice import ice
 
-from tests.helpers.viewers import EchoPeer, Viewer
+from tests.helpers.servers import RELAY_PORTS
+from tests.helpers.viewers import EchoPeer, Viewer, hear_from
 
 ROOT = Path(__file__).resolve().parents[2]
 # Longer than any offer or answer in JSON.
@@ -27,7 +28,10 @@ def stay_on_loopback() -> None:
 
 
 class Crowd:
-    """Viewers of two kinds, "echo" and "browser", told what to do by name."""
+    """Viewers told what to do by name.
+
+    Their kinds are "echo", "browser" and "relayed": an Echo that hears relays alone.
+    """
 
     def __init__(self) -> None:
         """Prepare; the process runs within the block."""
@@ -110,8 +114,11 @@ class _Members:
         self._viewers: dict[str, Viewer] = {}
 
     async def offer(self, name: str, kind: str) -> str:
-        viewer = self._viewers[name] = EchoPeer() if kind == "echo" else Viewer()
-        return await viewer.offer()
+        viewer = self._viewers[name] = Viewer() if kind == "browser" else EchoPeer()
+        offer = await viewer.offer()
+        if kind == "relayed":
+            hear_from(viewer, RELAY_PORTS)
+        return offer
 
     async def accept(self, name: str, answer: str) -> None:
         viewer = self._viewers[name]

@@ -21,6 +21,7 @@ from custom_components.kinesis_webrtc.peer import (
 from custom_components.kinesis_webrtc.peer.gathering import Gathering
 from custom_components.kinesis_webrtc.peer.rtp_stream import RtpStream
 from custom_components.kinesis_webrtc.peer.session import PeerSession
+from custom_components.kinesis_webrtc.peer.shrink import Shrinker
 from tests.helpers.crowd import Crowd
 from tests.helpers.servers import Server
 
@@ -30,15 +31,27 @@ _AT_ONCE = 8
 # a time have taken is given back in part alone, as it is in pieces.
 WAITING = 12
 # Of each of these a session has one, or some.
-_WATCHED = (PeerSession, RTCPeerConnection, RtpStream, Gathering)
+_WATCHED = (PeerSession, RTCPeerConnection, RtpStream, Gathering, Shrinker)
 
 
 class Sessions:
     """Opens sessions with one master, and waits until they have ended."""
 
-    def __init__(self, master: MasterPeer, crowd: Crowd, servers: list[Server]) -> None:
-        """Prepare; `servers` is what a third of the sessions gets."""
+    def __init__(
+        self,
+        master: MasterPeer,
+        crowd: Crowd,
+        servers: list[Server],
+        *,
+        without_camera: MasterPeer,
+    ) -> None:
+        """Prepare; `servers` is what a third of the sessions gets.
+
+        `without_camera` is one whose camera gives nothing, and whose viewers do not wait
+        for long.
+        """
         self._master = master
+        self._without_camera = without_camera
         self._crowd = crowd
         self._servers = servers
         self._opened = 0
@@ -56,6 +69,9 @@ class Sessions:
             self._refused,
             self._given_up,
             self._vanished,
+            self._trickled,
+            self._relayed,
+            self._camera_gone,
         )
 
     def note(self, event: SessionEvent) -> None:
@@ -157,6 +173,38 @@ class Sessions:
             await answer
         return False
 
+    async def _trickled(self, name: str, _kind: str, servers: list[Server]) -> bool:
+        offer = await self._crowd.offer(name, "browser")
+        lines = offer.splitlines(keepends=True)
+        candidates = [line for line in lines if line.startswith("a=candidate:")]
+        lines = [line for line in lines if "candidate" not in line]
+        lines.insert(4, "a=ice-options:trickle\r\n")
+        # The first comes before its offer.
+        await self._master.add_candidate(name, candidates[0][2:])
+        answer = await self._master.answer(name, "".join(lines), servers)
+        accepting = asyncio.create_task(self._crowd.accept(name, answer))
+        for each in candidates[1:]:
+            await self._master.add_candidate(name, each[2:])
+        await accepting
+        await self._crowd.close(name)
+        return True
+
+    async def _relayed(self, name: str, kind: str, _servers: list[Server]) -> bool:
+        await self._watch(name, "relayed" if self._servers else kind, self._servers)
+        await self._crowd.close(name)
+        return True
+
+    async def _camera_gone(self, name: str, kind: str, servers: list[Server]) -> bool:
+        offer = await self._crowd.offer(name, kind)
+        try:
+            await self._without_camera.answer(name, offer, servers)
+        except OfferRefused:
+            # It was told of the camera before it was ready.
+            return False
+        finally:
+            await self._crowd.close(name)
+        return True
+
     async def _vanished(self, name: str, kind: str, servers: list[Server]) -> bool:
         await self._watch(name, kind, servers)
         self._lost[name] = time.monotonic()
@@ -182,17 +230,20 @@ def taken() -> dict[str, float]:
     }
 
 
-async def settled(master: MasterPeer) -> dict[str, float]:
-    """Return what this process has once goodbyes are said and the camera is closed.
+async def settled(*masters: MasterPeer) -> dict[str, float]:
+    """Return what this process has once goodbyes are said and the cameras are closed.
 
     Nobody may watch any more.
     """
-    feed = master.feed
-    async with asyncio.timeout(60):
-        while pending := {*master._cleanups, *filter(None, [feed._task])}:
-            await asyncio.wait(pending)
-        if (thread := feed.fanout._thread) is not None:
-            await asyncio.to_thread(thread.join)
+    for master in masters:
+        feed = master.feed
+        async with asyncio.timeout(60):
+            while pending := {*master._cleanups, *filter(None, [feed._task])}:
+                await asyncio.wait(pending)
+            if (thread := feed.fanout._thread) is not None:
+                await asyncio.to_thread(thread.join)
+            # What encoded for some of them ends by itself.
+            await asyncio.to_thread(feed.small.close)
     return taken()
 
 

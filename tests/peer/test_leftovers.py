@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 import gc
+from pathlib import Path
 import weakref
 
 import pytest
@@ -12,13 +13,16 @@ from custom_components.kinesis_webrtc.peer import (
     EndReason,
     KeyFrameSent,
     MasterPeer,
+    SourceError,
+    StreamUrl,
 )
+from tests.helpers.clip import make_clip
 from tests.helpers.crowd import Crowd
 from tests.helpers.servers import Coturn
 from tests.helpers.sessions import Sessions, alive, settled
 from tests.helpers.viewers import EchoPeer
 
-from .conftest import Recorder
+from .conftest import FileSource, Recorder
 
 
 @pytest.fixture
@@ -36,24 +40,41 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_impatient")
 async def test_sessions_that_end_in_all_ways_leave_nothing(
-    make_master: Callable[..., MasterPeer], crowd: Crowd, coturn: Coturn
+    make_master: Callable[..., MasterPeer],
+    crowd: Crowd,
+    coturn: Coturn,
+    tmp_path: Path,
 ) -> None:
     sessions: Sessions
 
     def note(event: object) -> None:
         sessions.note(event)
 
+    class NoCamera:
+        async def resolve(self) -> StreamUrl:
+            raise SourceError("gone")
+
+    # Too large for Echos, so that for them it is encoded.
+    clip = make_clip(tmp_path / "large.mp4", size=(1296, 736), fps=5, gop=5)
     master = make_master(
-        on_event=note, viewer_limit=60, limits={"connect_timeout": 8.0}
+        source=FileSource(clip),
+        on_event=note,
+        viewer_limit=60,
+        limits={"connect_timeout": 8.0},
+    )
+    without_camera = make_master(
+        source=NoCamera(), on_event=note, limits={"source_patience": 1.0}
     )
     await master.prepare()
-    sessions = Sessions(master, crowd, [coturn.stun, coturn.turn()])
-    await sessions.run(14)
-    before, present = await settled(master), alive()
+    await without_camera.prepare()
+    servers = [coturn.stun, coturn.turn()]
+    sessions = Sessions(master, crowd, servers, without_camera=without_camera)
+    await sessions.run(20)
+    before, present = await settled(master, without_camera), alive()
 
-    await sessions.run(49)
+    await sessions.run(50)
 
-    after = await settled(master)
+    after = await settled(master, without_camera)
     assert after["fds"] == before["fds"]
     assert after["threads"] == before["threads"]
     assert alive() == present == {}
@@ -63,9 +84,10 @@ async def test_sessions_that_end_in_all_ways_leave_nothing(
         EndReason.REPLACED,
         EndReason.NEVER_CONNECTED,
         EndReason.VIEWER_LOST,
+        EndReason.SOURCE_FAILED,
     }
-    assert sessions.ends[EndReason.NEVER_CONNECTED] == 9
-    assert sessions.ends[EndReason.VIEWER_LOST] == 9
+    assert sessions.ends[EndReason.NEVER_CONNECTED] == 7
+    assert sessions.ends[EndReason.VIEWER_LOST] == 7
 
 
 @pytest.mark.usefixtures("_impatient")

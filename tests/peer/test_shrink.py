@@ -86,8 +86,8 @@ def make_shrinking() -> Iterator[Callable[..., Shrinking]]:
     yield make
     for each in made:
         each.shrinker.stop()
-        if each.shrinker.is_alive:
-            each.shrinker.join()
+        if each.shrinker.thread.is_alive():
+            each.shrinker.thread.join()
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_its_thread_ends_and_nothing_comes_any_more(
 ) -> None:
     shrinking.push_slowly(units[:2])
     shrinking.shrinker.stop()
-    shrinking.shrinker.join()
+    shrinking.shrinker.thread.join()
     shrinking.push(units[2:4])
     assert len(shrinking.pictures) == 2
     assert shrinking.shrinker.cpu.percent == 0
@@ -248,6 +248,6 @@ def test_what_cannot_be_encoded_is_told_once(
     monkeypatch.setattr(shrink.Encoder, "encode", fail)
     shrinking.push(units[:3])
     assert shrinking.failed.wait(20)
-    shrinking.shrinker.join()
+    shrinking.shrinker.thread.join()
     assert "LookupError" in caplog.text
     assert "secret" not in caplog.text

@@ -66,28 +66,19 @@ class Shrinker:
         self._key_at: int | None = None
         self._was_stand_in = False
         self._began = 0.0
-        self._thread = threading.Thread(
+        self.thread = threading.Thread(
             target=self._run, name="kinesis_webrtc shrink", daemon=True
         )
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether the thread has not ended yet."""
-        return self._thread.is_alive()
-
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """End soon; for any thread."""
         with self._changed:
             self._is_stopped = True
             self._changed.notify()
-
-    def join(self) -> None:
-        """Wait for the thread, which was told to stop."""
-        self._thread.join()
 
     def wake(self) -> None:
         """Look for pictures in the source; for any thread."""

@@ -40,7 +40,8 @@ class SmallPictures:
         self._format: StreamFormat | None = None
         self._from = 0
         self._shrinker: Shrinker | None = None
-        self._ending: list[Shrinker] = []
+        # Not what they run, whose decoder and encoder are given back with it.
+        self._ending: list[threading.Thread] = []
 
     @property
     def is_large(self) -> bool:
@@ -112,8 +113,8 @@ class SmallPictures:
             self._streams.clear()
             self._choose()
             ending = self._ending
-        for shrinker in ending:
-            shrinker.join()
+        for thread in ending:
+            thread.join()
 
     def _choice(self, *, is_encoded: bool) -> tuple[Ring, int]:
         if self._shrinker is not None and (is_encoded or self.is_large):
@@ -141,8 +142,8 @@ class SmallPictures:
             self._shrinker.start()
         elif not is_needed and self._shrinker is not None:
             self._shrinker.stop()
-            self._ending = [each for each in self._ending if each.is_alive]
-            self._ending.append(self._shrinker)
+            self._ending = [each for each in self._ending if each.is_alive()]
+            self._ending.append(self._shrinker.thread)
             self._shrinker = None
 
     def _failed(self) -> None:
