@@ -1,6 +1,9 @@
 """The endpoints of signaling channels, asked for once."""
 
 import asyncio
+import re
+from typing import Final
+from urllib.parse import urlsplit
 
 from .api import AwsApi
 from .errors import CannotConnectError, ServiceError
@@ -8,6 +11,10 @@ from .models import Endpoints, Role
 from .translation import reading
 
 _OPERATION = "GetSignalingChannelEndpoint"
+# What is no such URL would fail in as many ways as there are libraries that take it.
+_URL: Final = re.compile(
+    r"(?:http|ws)s?://[\w.-]+(?::\d{1,5})?(?:/[\x21-\x7e]*)?", re.ASCII
+)
 
 
 class EndpointCache:
@@ -61,9 +68,9 @@ class EndpointCache:
                 endpoint["Protocol"]: endpoint["ResourceEndpoint"]
                 for endpoint in response.get("ResourceEndpointList", ())
             }
-        match by_protocol:
-            case {"WSS": str(wss), "HTTPS": str(https)}:
-                return Endpoints(wss=wss, https=https)
+            match by_protocol:
+                case {"WSS": str(wss), "HTTPS": str(https)}:
+                    return Endpoints(wss=_checked(wss), https=_checked(https))
         raise ServiceError("endpoints are missing", operation=_OPERATION)
 
     def doubt(self, arn: str) -> None:
@@ -76,3 +83,12 @@ class EndpointCache:
         for role in Role:
             if (endpoints := self._known.pop((arn, role), None)) is not None:
                 self._api.forget(endpoints.https)
+
+
+def _checked(url: str) -> str:
+    """Return a URL that can be connected to. Raises ValueError."""
+    if not _URL.fullmatch(url):
+        raise ValueError
+    # Raises it for a port beyond 65535.
+    _ = urlsplit(url).port
+    return url
