@@ -76,6 +76,8 @@ class TurnServer(UdpServer):
         self.granted: list[stun.Method] = []
         self.refusal = asyncio.Event()
         """Set when a request of a client that had been served was refused."""
+        self.peers: set[str] = set()
+        """Whom clients have asked to be led to."""
         self.dropped = 0
         """Packets of peers without a permission."""
         self._key = make_integrity_key("user", _REALM, "pass")
@@ -168,6 +170,7 @@ class TurnServer(UdpServer):
             response.attributes["LIFETIME"] = lifetime
         else:
             peer = request.attributes["XOR-PEER-ADDRESS"]
+            self.peers.add(peer[0])
             allocation.permissions[peer[0]] = now + self.permission
             if method is _METHOD.CHANNEL_BIND:
                 number = request.attributes["CHANNEL-NUMBER"]

@@ -145,6 +145,24 @@ async def test_a_viewer_cannot_make_us_learn_addresses_for_ever() -> None:
     assert ports.taken == 1
 
 
+async def test_a_check_without_the_password_teaches_nothing() -> None:
+    ports = Ports()
+    request = aioice.stun.Message(
+        message_method=aioice.stun.Method.BINDING,
+        message_class=aioice.stun.Class.REQUEST,
+    )
+    request.attributes["USERNAME"] = f"{ports.connection.local_username}:viewer"
+    request.attributes["PRIORITY"] = 1
+    request.add_message_integrity(b"guessed")
+    ports.protocol.datagram_received(bytes(request), ("198.51.100.1", 5000))
+    assert not ports.taken
+    # The refusal is no larger than what asked for it, so nobody is flooded with it.
+    ((refusal, _),) = [
+        call.args for call in ports.protocol.transport.sendto.call_args_list
+    ]
+    assert len(refusal) <= len(bytes(request))
+
+
 @pytest.mark.parametrize("data", [b"", b"\0\1\0\4" + bytes(16) + b"\0\x24\0\0"])
 async def test_datagrams_that_cannot_be_read_are_passed_over(data: bytes) -> None:
     ports = Ports()

@@ -9,6 +9,7 @@ from aioice.stun import Method
 import pytest
 
 from custom_components.kinesis_webrtc.peer import (
+    AddressRules,
     Connected,
     Ended,
     EndReason,
@@ -20,6 +21,7 @@ from tests.helpers.servers import Coturn
 from tests.helpers.turn import TurnServer
 from tests.helpers.viewers import EchoPeer, hear_from
 
+from .browser_offer import CHROMIUM
 from .conftest import Recorder
 from .test_gathering import only_relayed
 
@@ -155,3 +157,50 @@ async def test_view_through_coturn_goes_on_as_well(
         await echo.wait_frames(4 * 25)
         assert echo.selected_types[1] == "relay"
         assert not recorder.all(Ended)
+
+
+@pytest.mark.parametrize("trickled", [True, False])
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        (AddressRules(), {"203.0.113.9", "10.9.8.7"}),
+        (AddressRules(private=False), {"8.8.4.4"}),
+    ],
+)
+async def test_a_relay_leads_nobody_to_where_checks_may_not_go(
+    relayed: MasterPeer,
+    turn: TurnServer,
+    monkeypatch: pytest.MonkeyPatch,
+    rules: AddressRules,
+    expected: set[str],
+    trickled: bool,
+) -> None:
+    """Neither to this machine, nor to the TURN server's own, nor into its network."""
+    monkeypatch.setattr(
+        "custom_components.kinesis_webrtc.peer.master.reaches_loopback", lambda: False
+    )
+    addresses = [
+        *("127.0.0.1", "127.1.2.3", "0.0.0.0", "169.254.169.254", "224.0.0.251"),
+        *("0x7f.1", "2130706433", "0177.0.0.1", "255.255.255.255", "localhost"),
+        *("turn.example.com", "0123abcd.local", "::1", "::ffff:127.0.0.1", "fe80::1"),
+        *expected,
+        *(() if rules.private else ("10.9.8.7", "192.168.1.1", "100.64.0.1")),
+    ]
+    candidates = [
+        f"candidate:{number} 1 udp 1 {address} 5000 typ host"
+        for number, address in enumerate(addresses)
+    ]
+    offer = CHROMIUM
+    if not trickled:
+        offer += "".join(f"a={candidate}\r\n" for candidate in candidates)
+    await relayed.answer("browser", offer, [turn.server], rules=rules)
+    if trickled:
+        for candidate in candidates:
+            await relayed.add_candidate("browser", candidate, "0", 0)
+
+    async with asyncio.timeout(10):
+        while not turn.peers >= expected:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    # Until all that might be checked has been.
+    await asyncio.sleep(0.5)
+    assert turn.peers == expected

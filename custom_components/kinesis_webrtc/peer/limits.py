@@ -8,7 +8,11 @@ class Limits:
     """Times (seconds) and bounds that sessions and feeds keep to."""
 
     connect_timeout: float = 15.0
-    """From the answer until a viewer must have connected."""
+    """From the answer until a viewer must have connected.
+
+    Until then it holds one of the camera's places, its sockets and the camera itself. An
+    Echo gives up after 6 s, and checks that a relay slows down are through by then.
+    """
 
     close_timeout: float = 3.0
     """How long saying goodbye to a TURN server may take."""
@@ -41,16 +45,20 @@ class Limits:
     """Candidates in an answer that must be complete."""
 
     remote_candidates: int = 64
-    """Remote candidates of one session."""
+    """Remote candidates of one session.
+
+    A viewer has a few for each of its networks and relays. Each is an address that
+    somebody else names and that we send checks to, from every socket.
+    """
 
     early_candidate_ttl: float = 20.0
-    """How long candidates wait for their offer."""
+    """How long candidates wait for their offer, which is sent before them."""
 
     early_candidates: int = 32
-    """Candidates of one viewer that may wait for its offer."""
+    """Candidates of one viewer that may wait for its offer: those of a first second."""
 
     early_viewers: int = 32
-    """Viewers whose candidates may wait."""
+    """Viewers whose candidates may wait: more than a channel has viewers."""
 
     linger: float = 5.0
     """How long the camera stays open after its last viewer."""

@@ -26,7 +26,9 @@ from .talkback import TalkBack, TalkSink
 
 _LOGGER = logging.getLogger(__name__)
 
-
+# As many as AWS lets on a channel at once. Each costs upstream bandwidth, which homes have
+# little of: beyond these, all would see worse.
+VIEWER_LIMIT: Final = 10
 # Before the offer it is not known by which door it will come.
 _ANY: Final = AddressRules(loopback=True, names=True)
 
@@ -45,7 +47,7 @@ class MasterPeer:
         *,
         source: MediaSource,
         small_source: MediaSource | None = None,
-        viewer_limit: int = 10,
+        viewer_limit: int = VIEWER_LIMIT,
         on_event: Callable[[SessionEvent], None],
         on_format: Callable[[], None] = lambda: None,
         live_only: Callable[[str], bool] = lambda _: False,

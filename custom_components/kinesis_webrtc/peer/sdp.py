@@ -5,6 +5,9 @@ import re
 
 from .refusal import OfferRefused, RefusalReason
 
+# A signaling channel carries 10,000 characters, and what comes from a browser by Home
+# Assistant has twice as many, in hundreds of lines and a handful of sections. What is much
+# larger is no offer, and reading it would hold up the event loop.
 MAX_CHARACTERS = 65_536
 MAX_LINES = 2_000
 MAX_SECTIONS = 32
