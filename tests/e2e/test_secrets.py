@@ -32,6 +32,14 @@ from .harness.secret_run import ADDRESS, CANDIDATE, STREAM_PASSWORD, Run, tellin
 PATH = f"/kinesis-webrtc/{SKILL_ID}"
 WRONG_SECRET = "mistyped-secret-0123456789-abcdefghijklm"
 REMOTE = "camera.cabin"
+# All states and events go to the database, as soon as they are; but what actions are called
+# with is recorded for whoever calls them, as docs/actions.md says.
+RECORDER = """\
+recorder:
+  commit_interval: 0
+  exclude:
+    event_types: [call_service]
+"""
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -67,7 +75,7 @@ async def run(
 ) -> AsyncIterator[Run]:
     """Start a Home Assistant that shares a camera and views a channel."""
     async with HomeAssistant(
-        tmp_path_factory.mktemp("house"), environment=aws.environment
+        tmp_path_factory.mktemp("house"), environment=aws.environment, more=RECORDER
     ) as home:
         shared = await share_a_camera(
             home.client,

@@ -62,7 +62,11 @@ logger:
 
 
 def lay_configuration(
-    directory: Path, *, port: int, integration: Path | None = None
+    directory: Path,
+    *,
+    port: int,
+    integration: Path | None = None,
+    more: str = "",
 ) -> None:
     """Write a configuration folder that listens on 127.0.0.1 and needs only a user.
 
@@ -71,7 +75,7 @@ def lay_configuration(
     """
     storage = directory / ".storage"
     storage.mkdir(parents=True, exist_ok=True)
-    (directory / "configuration.yaml").write_text(CONFIGURATION)
+    (directory / "configuration.yaml").write_text(CONFIGURATION + more)
     automations = directory / "automations.yaml"
     if not automations.exists():
         automations.write_text("[]\n")
@@ -132,6 +136,7 @@ class HomeAssistant(Process):
         python: Path = Path(sys.executable),
         pip: Sequence[str] = ("--skip-pip",),
         start_timeout: float = 60,
+        more: str = "",
     ) -> None:
         self.port = port or free_port()
         self.directory = directory
@@ -139,6 +144,7 @@ class HomeAssistant(Process):
         self.client: HomeAssistantClient
         self._session: aiohttp.ClientSession | None = None
         self._integration = integration
+        self._more = more
         self._provoked: set[int] = set()
         command: list[str | Path] = [
             python,
@@ -171,7 +177,12 @@ class HomeAssistant(Process):
 
     @override
     async def start(self) -> None:
-        lay_configuration(self.directory, port=self.port, integration=self._integration)
+        lay_configuration(
+            self.directory,
+            port=self.port,
+            integration=self._integration,
+            more=self._more,
+        )
         await super().start()
 
     @override

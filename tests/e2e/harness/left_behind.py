@@ -46,16 +46,40 @@ async def left_behind(
             )
     return {
         **{place: json.dumps(content) for place, content in found.items()},
-        **_stored(home.directory),
+        **_files(home.directory),
         "log file": "\n".join(home.lines),
+        "arguments": _arguments(home.pid),
     }
 
 
-def _stored(directory: Path) -> dict[str, str]:
+def _files(directory: Path) -> dict[str, str]:
+    """Return all files of the configuration folder: what is stored, recorded, or left."""
     found = {
-        f"stored {path.name}": path.read_text(errors="replace")
-        for path in (directory / ".storage").iterdir()
-        if path.is_file() and path.name not in HOLDS_SECRETS
+        f"file {path.relative_to(directory)}": path.read_text(errors="replace")
+        for path in directory.rglob("*")
+        if path.is_file()
+        and path.name not in HOLDS_SECRETS
+        and "custom_components" not in path.parts
     }
-    assert any(INTEGRATION in name for name in found)
+    assert any(f".storage/{INTEGRATION}" in name for name in found)
     return found
+
+
+def _arguments(pid: int) -> str:
+    """Return how a process, and those that it has begun, were called."""
+    family = {pid}
+    called = []
+    # Whoever was begun has a higher number, until they begin anew.
+    for process in sorted(
+        Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)
+    ):
+        try:
+            parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent not in family and int(process.name) != pid:
+                continue
+            family.add(int(process.name))
+            called.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    assert any("homeassistant" in line for line in called)
+    return "\n".join(called)

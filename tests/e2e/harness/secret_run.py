@@ -60,4 +60,6 @@ class Run:
         assert self.shared.viewers in texts["states"]
         assert self.aws.home_assistant.region in texts["diagnostics"]
         assert "device 1" in texts
+        recorded = "".join(text for name, text in texts.items() if "_v2.db" in name)
+        assert self.shared.viewers in recorded
         return find_secrets(texts, self.secrets | MARKS)
