@@ -28,7 +28,7 @@ class Doorbell:
         What was restored, or has come back, is no press.
         """
         at = _told(old, new)
-        if at is None or at <= self._rung or dt_util.utcnow() - at > STALE:
+        if at is None or at == self._rung or dt_util.utcnow() - at > STALE:
             return None
         self._rung = at
         return at

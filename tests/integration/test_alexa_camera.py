@@ -186,6 +186,19 @@ async def test_each_press_is_told(
     ]
 
 
+async def test_a_press_is_told_though_the_clock_was_put_back(
+    hass: HomeAssistant, skill: MagicMock, freezer: FrozenDateTimeFactory
+) -> None:
+    first = await ring(hass)
+    freezer.move_to(first - timedelta(hours=1))
+    second = await ring(hass)
+
+    assert skill.async_doorbell_pressed.mock_calls == [
+        call(NAME, first),
+        call(NAME, second),
+    ]
+
+
 @pytest.mark.parametrize("between", [STATE_UNAVAILABLE, STATE_UNKNOWN])
 async def test_a_press_that_is_restored_is_none(
     hass: HomeAssistant,
