@@ -116,6 +116,7 @@ class ViewerSession:
         self._connection = self._connect(client_id=client_id or new_client_id())
         self._running: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
+        self._is_closing = False
         self._answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._outgoing: asyncio.Queue[IceCandidate] = asyncio.Queue()
         self._taken = 0
@@ -153,7 +154,7 @@ class ViewerSession:
     def close(self) -> None:
         """End the session, whatever it is waiting for."""
         self._refuse(SessionClosedError())
-        if self._task is not None:
+        if self._task is not None and not self._is_closing:
             self._task.cancel()
 
     async def async_close(self) -> None:
@@ -169,6 +170,8 @@ class ViewerSession:
         except Exception as err:  # noqa: BLE001 - whoever awaits the answer gets it
             self._refuse(err)
         finally:
+            # Whoever closes it from now on waits for the socket's end with us.
+            self._is_closing = True
             with suppress(asyncio.CancelledError):
                 await self._close_socket()
 

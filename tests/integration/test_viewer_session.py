@@ -326,6 +326,43 @@ async def test_a_caller_that_is_cancelled_leaves_nothing(
     assert not socket.running
 
 
+@pytest.mark.parametrize("is_over", [False, True])
+async def test_it_is_closed_when_its_socket_is(
+    make: Make, sockets: Sockets, is_over: bool
+) -> None:
+    session = make(times=ViewerTimes(quiet=0.01 if is_over else 20))
+    opening = await open_session(session)
+    socket = await sockets.wait()
+    saying_goodbye, goodbye = asyncio.Event(), asyncio.Event()
+
+    async def run() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            saying_goodbye.set()
+            await goodbye.wait()
+            socket.running = False
+
+    session._running.cancel()
+    session._running = asyncio.create_task(run(), name="kinesis_webrtc socket")
+    await socket.wait_sent(1)
+    if is_over:
+        socket.deliver(SdpAnswer(sdp=ANSWER))
+        await opening
+    else:
+        session.close()
+    await saying_goodbye.wait()
+
+    closing = asyncio.create_task(session.async_close())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    is_early = closing.done()
+    goodbye.set()
+    await asyncio.gather(closing, opening, return_exceptions=True)
+
+    assert not is_early
+
+
 async def test_closing_what_never_opened_is_harmless(make: Make) -> None:
     session = make()
     session.close()
