@@ -245,10 +245,9 @@ async def test_clock_that_cannot_be_corrected_is_told(
         now += timedelta(hours=1)
         return now
 
-    with pytest.raises(ClockSkewError) as caught:
+    with pytest.raises(ClockSkewError):
         await make_client(utcnow=unsteady).list_channels()
 
-    assert caught.value.offset < -3600
     assert emulator.journal.calls["ListSignalingChannels"] == 2
 
 

@@ -46,6 +46,25 @@ def test_a_listener_is_told_when_a_correction_begins_and_ends(
     assert told == [timedelta(seconds=600), timedelta()]
 
 
+@pytest.mark.parametrize("step", [-600, -3, 3, 600])
+def test_an_offset_is_not_that_of_a_clock_that_was_set_since(step: float) -> None:
+    passed = jumped = 0.0
+    clock = ServiceClock(
+        now=lambda: LOCAL + timedelta(seconds=passed + jumped),
+        steady=lambda: 7 + passed,
+    )
+    clock.learn(date(timedelta(minutes=10)))
+
+    passed = 3600
+    assert clock.offset == timedelta(minutes=10)
+
+    jumped = step
+    assert clock.offset == timedelta()
+
+    clock.learn(date(timedelta(seconds=passed + jumped + 30)))
+    assert clock.offset == timedelta(seconds=30)
+
+
 def test_correction_ends_when_the_clock_is_right_again(clock: ServiceClock) -> None:
     clock.learn(date(timedelta(hours=1)))
     clock.learn(date(timedelta()))

@@ -4,12 +4,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 import logging
+import time
 
 _LOGGER = logging.getLogger(__name__)
 
 # A signature may be up to 5 minutes off, and a presigned URL lives for 299 s from its
 # date; below this limit the Date header's resolution and the way there matter more.
 SKEW_LIMIT = timedelta(seconds=60)
+# A clock that is slewed takes the steady one along; this far apart, it was set.
+_SET_LIMIT = timedelta(seconds=2)
 
 
 def utcnow() -> datetime:
@@ -20,10 +23,17 @@ def utcnow() -> datetime:
 class ServiceClock:
     """A clock that corrects the local one by what the Date headers say."""
 
-    def __init__(self, *, now: Callable[[], datetime] = utcnow) -> None:
-        """Start without any offset."""
+    def __init__(
+        self,
+        *,
+        now: Callable[[], datetime] = utcnow,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start without any offset; `steady` counts seconds and never jumps."""
         self._now = now
+        self._steady = steady
         self._offset = timedelta()
+        self._began = self._beginning()
         self._on_correction: Callable[[timedelta], None] | None = None
 
     def on_correction(self, listener: Callable[[timedelta], None]) -> None:
@@ -32,8 +42,12 @@ class ServiceClock:
 
     @property
     def offset(self) -> timedelta:
-        """Service minus local time, as last measured."""
-        return self._offset
+        """Service minus local time, as last measured.
+
+        Nothing if the local clock was set since: it then is what it was set right by.
+        """
+        was_set = abs(self._beginning() - self._began) > _SET_LIMIT
+        return timedelta() if was_set else self._offset
 
     @property
     def correction(self) -> timedelta:
@@ -58,6 +72,7 @@ class ServiceClock:
             service_time = service_time.replace(tzinfo=UTC)
         was_off = bool(self.correction)
         self._offset = service_time - self._now()
+        self._began = self._beginning()
         if self.correction and not was_off:
             _LOGGER.warning(
                 "The local clock differs from the service's by %.0f s; signatures are"
@@ -68,3 +83,7 @@ class ServiceClock:
             _LOGGER.info("The local clock agrees with the service's again")
         if was_off != bool(self.correction) and self._on_correction is not None:
             self._on_correction(self.correction)
+
+    def _beginning(self) -> datetime:
+        """Return when the steady clock began, by the local clock."""
+        return self._now() - timedelta(seconds=self._steady())
