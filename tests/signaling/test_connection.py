@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from custom_components.kinesis_webrtc.signaling import (
+    ConnectionState,
     ConnectionTimes,
     GoAway,
     IceCandidate,
@@ -638,6 +639,25 @@ async def test_no_error_ends_the_reconnecting(
     master = await connections.master()
 
     assert isinstance(master.states[0].error, SignalingError)
+
+
+async def test_a_failing_listener_does_not_end_the_reconnecting(
+    connections: Connections, emulator: KvsEmulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    master = connections.start()
+    listen = master.on_state
+
+    def fail(state: ConnectionState) -> None:
+        listen(state)
+        raise ValueError("not a state")
+
+    master.connection._on_state = fail
+    await master.wait_connected()
+    await emulator.go_offline()
+    await emulator.go_online()
+    await master.wait_connected(2)
+
+    assert "A listener of the connection failed" in caplog.text
 
 
 # Others on the same channel

@@ -274,7 +274,10 @@ class SignalingConnection:
         elif state.connected and not self._reconnecting.is_doubtful:
             self._log_return()
         self._state = state
-        self._on_state(state)
+        try:
+            self._on_state(state)
+        except Exception:
+            _LOGGER.exception("A listener of the connection failed")
 
     def _log_return(self) -> None:
         """Say that an outage is over, which is certain of a socket that lasts only."""
