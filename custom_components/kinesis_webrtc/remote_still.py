@@ -112,6 +112,10 @@ class RemoteStill:
         ) as err:
             self._not_before = _now() + FRESH
             _LOGGER.debug("No still: %s %s", type(err).__name__, err)
+        except Exception as err:  # noqa: BLE001
+            # Only the type: the text may hold what an answer held.
+            self._not_before = _now() + FRESH
+            _LOGGER.error("No still, unexpectedly: %s", type(err).__name__)
         else:
             self._picture, self._taken_at = picture, _now()
         finally:

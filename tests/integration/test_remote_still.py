@@ -172,6 +172,20 @@ async def test_a_join_that_failed_is_not_repeated_for_a_minute(
     assert await still.async_picture() is pictures[0]
 
 
+async def test_a_defect_is_named_and_costs_no_more_than_another_failure(
+    still: RemoteStill, viewer: AsyncMock, caplog: pytest.LogCaptureFixture
+) -> None:
+    viewer.offer.side_effect = OSError("too many open files")
+
+    assert await still.async_picture() is None
+    assert await still.async_picture() is None
+
+    assert viewer.offer.await_count == 1
+    assert [one.message for one in caplog.records if one.levelname == "ERROR"] == [
+        "No still, unexpectedly: OSError"
+    ]
+
+
 async def test_a_join_takes_only_so_long(
     channel: Mock, viewer: AsyncMock, clock: Clock
 ) -> None:
