@@ -39,6 +39,7 @@ from .signaling import (
     SignalingConnection,
     SignalingError,
 )
+from .subentry_runtime import async_tell_of_failure
 
 # A Date header is cut to whole seconds and is old when it is read: a smaller offset
 # would make a good clock worse.
@@ -67,6 +68,7 @@ class ChannelMaster:
         self.error: SignalingError | None = None
         self._hass = hass
         self._entry = entry
+        self._title = subentry.title
         self._client = client
         self._peer = peer
         self._stun_server = stun_server
@@ -122,8 +124,9 @@ class ChannelMaster:
     def async_start(self, *, prepared: asyncio.Future[None]) -> None:
         """Go on the channel in the background, as soon as the peer is prepared."""
         self._task = self._entry.async_create_background_task(
-            self._hass, self._run(prepared), f"{DOMAIN} master"
+            self._hass, self._run(prepared), f"{DOMAIN} master {self._title}"
         )
+        self._task.add_done_callback(async_tell_of_failure)
 
     async def async_stop(self) -> None:
         """Leave the channel, and end the views of its viewers."""

@@ -40,7 +40,7 @@ from .self_test import SelfTest, is_self_test
 from .session_log import SessionLog
 from .signaling import IceServer, SignalingClient
 from .size_issue import SizeIssue
-from .subentry_runtime import SubentryRuntime
+from .subentry_runtime import SubentryRuntime, async_tell_of_failure
 from .talkback import Speaker
 
 _LOGGER = logging.getLogger(__name__)
@@ -196,6 +196,7 @@ class SharedCamera(SubentryRuntime):
         self._prepared = self._entry.async_create_background_task(
             self._hass, self._peer.prepare(), f"{DOMAIN} peer {self.subentry.title}"
         )
+        self._prepared.add_done_callback(async_tell_of_failure)
         self._async_start_channel()
         self._stop_following = self.source.async_follow_orientation(self._peer.reopen)
         self._keep_warm.async_start()

@@ -1,7 +1,9 @@
 """What runs for one subentry while its account is loaded."""
 
 from abc import ABC, abstractmethod
+import asyncio
 from collections.abc import Callable, Mapping
+import logging
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
@@ -9,6 +11,28 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 
 from .const import DOMAIN
+from .peer import IncompatibleLibraryError
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@callback
+def async_tell_of_failure(task: asyncio.Task[None]) -> None:
+    """Log why a task has failed that nobody awaits while the account is loaded."""
+    if task.cancelled() or (error := task.exception()) is None:
+        return
+    if isinstance(error, IncompatibleLibraryError):
+        _LOGGER.error(
+            "%s cannot go on: the installed aiortc or aioice is not one that this"
+            " release knows (%s)",
+            task.get_name(),
+            error,
+        )
+        return
+    # Only the types: the texts may hold what must not be told.
+    errors = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
+    kinds = ", ".join(type(each).__name__ for each in errors)
+    _LOGGER.error("%s has failed unexpectedly: %s", task.get_name(), kinds)
 
 
 class SubentryRuntime(ABC):

@@ -119,6 +119,7 @@ class Masters:
         self.by_arn: dict[str, Master] = {}
         self.made: list[Master] = []
         self.peers: list[Peer] = []
+        self.prepare_error: Exception | None = None
         self._ice: tuple[AsyncMock, Callable[..., None], Callable[..., None]]
         self._new_peer: Peer | None = None
         self._peer_of: dict[str, Peer] = {}
@@ -155,6 +156,7 @@ class Masters:
     ) -> AsyncMock:
         peer = Peer(on_event, small_source)
         peer.talk_sink = talk_sink
+        peer.mock.prepare.side_effect = self.prepare_error
         self.peers.append(peer)
         self._new_peer = peer
         return peer.mock

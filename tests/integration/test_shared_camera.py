@@ -1,6 +1,7 @@
 """A shared camera follows its subentry, its channel and its viewers."""
 
-from unittest.mock import AsyncMock, call
+import asyncio
+from unittest.mock import AsyncMock, call, patch
 
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNKNOWN
@@ -23,6 +24,7 @@ from custom_components.kinesis_webrtc.peer import (
     Connected,
     Ended,
     EndReason,
+    IncompatibleLibraryError,
     KeyFrameSent,
     OfferRefused,
     RefusalReason,
@@ -39,7 +41,13 @@ from custom_components.kinesis_webrtc.signaling import (
     SdpOffer,
 )
 
-from .conftest import add_camera, channel_arn, make_entry, shared_camera_data
+from .conftest import (
+    add_camera,
+    async_share,
+    channel_arn,
+    make_entry,
+    shared_camera_data,
+)
 from .masters import Master, Masters
 
 ARN = channel_arn("ha-front-door")
@@ -402,3 +410,38 @@ async def test_a_camera_that_is_turned_is_opened_anew(
     )
     await hass.async_block_till_done()
     assert master.peer.reopen.call_count == 1
+
+
+async def test_libraries_that_cannot_be_used_are_named(
+    hass: HomeAssistant,
+    mock_client: AsyncMock,
+    masters: Masters,
+    camera: er.RegistryEntry,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    masters.prepare_error = IncompatibleLibraryError("RTCPeerConnection.moved")
+
+    await async_share(hass, camera)
+
+    assert "kinesis_webrtc peer Front door cannot go on" in caplog.text
+    assert "RTCPeerConnection.moved" in caplog.text
+    assert hass.states.get("binary_sensor.front_door_connected").state == "off"
+
+
+async def test_a_master_that_fails_says_by_what_alone(
+    hass: HomeAssistant,
+    mock_client: AsyncMock,
+    masters: Masters,
+    camera: er.RegistryEntry,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with patch.object(Master, "_run", side_effect=ValueError("a secret")):
+        await async_share(hass, camera)
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    assert (
+        "kinesis_webrtc master Front door has failed unexpectedly: ValueError"
+        in caplog.text
+    )
+    assert "a secret" not in caplog.text
