@@ -1,9 +1,14 @@
 """A stream's pictures come out whole, in time, on one timeline."""
 
 from collections.abc import Callable, Iterator
+import contextlib
 from fractions import Fraction
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import (
+    BaseHTTPRequestHandler,
+    SimpleHTTPRequestHandler,
+    ThreadingHTTPServer,
+)
 from itertools import pairwise
 from pathlib import Path
 import queue
@@ -29,7 +34,7 @@ from custom_components.kinesis_webrtc.peer.reader import (
 from custom_components.kinesis_webrtc.peer.sound import SoundFrame, SoundSink
 from custom_components.kinesis_webrtc.peer.timeline import Timeline
 from tests.helpers.cameras import StallingCamera
-from tests.helpers.clip import is_moving, make_clip, make_unknown_clip
+from tests.helpers.clip import is_moving, make_clip, make_still, make_unknown_clip
 from tests.helpers.sound import make_sound_clip
 
 
@@ -487,6 +492,46 @@ def test_http_gives_the_same_pictures_as_a_file(
     sink.units.clear()
     read(path, re="0")
     assert over_http == [(unit.data, unit.is_key) for unit in sink.units]
+
+
+class SlowCamera(BaseHTTPRequestHandler):
+    """Sends pictures one by one, in a form that has no times."""
+
+    pictures = tuple(make_still(4 * number, size=640) for number in range(40))
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        """Begin with the first picture."""
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=x")
+        self.end_headers()
+        due = time.monotonic()
+        with contextlib.suppress(OSError):
+            for picture in self.pictures:
+                size = len(picture)
+                head = (
+                    f"--x\r\nContent-Type: image/jpeg\r\nContent-Length: {size}\r\n\r\n"
+                )
+                self.wfile.write(head.encode() + picture + b"\r\n")
+                due += 1 / 12
+                time.sleep(max(0.0, due - time.monotonic()))
+
+
+def test_stream_without_times_is_as_fast_as_it_comes(
+    sink: Sink, read: Callable[..., Outcome]
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), SlowCamera) as server:
+        serving = threading.Thread(target=server.serve_forever, args=(0.05,))
+        serving.start()
+        try:
+            read(f"http://127.0.0.1:{server.server_port}/stream.mjpg")
+        finally:
+            server.shutdown()
+            serving.join()
+    assert len(sink.units) >= 35
+    assert sum(sink.steps[-10:]) / 10 == pytest.approx(90_000 / 12, rel=0.3)
 
 
 def test_stream_without_idr_pictures_has_key_pictures(

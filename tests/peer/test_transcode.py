@@ -15,6 +15,7 @@ import pytest
 from custom_components.kinesis_webrtc.peer import Orientation, transcode
 from custom_components.kinesis_webrtc.peer.h264 import nal_units
 from custom_components.kinesis_webrtc.peer.transcode import (
+    ArrivalClock,
     EncodedPicture,
     Encoder,
     Lag,
@@ -222,6 +223,20 @@ def test_a_camera_whose_clock_jumps_is_not_late(
     monkeypatch.setattr(transcode.time, "monotonic", lambda: 100.0)
     lag = Lag()
     assert [lag.is_too_late(at) for at in (50.0, 0.0, 0.04)] == [False] * 3
+
+
+def test_pictures_that_come_together_are_drawn_apart_and_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(transcode.time, "monotonic", lambda: now)
+    clock = ArrivalClock()
+    times = [clock.read() for _ in range(20)]
+    assert times[:4] == [9_000_000 + 3000 * number for number in range(4)]
+    assert times == sorted(times)
+    assert times[-1] == 9_000_000 + 22_500
+    now = 110.0
+    assert clock.read() == 9_900_000
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority there")

@@ -23,7 +23,7 @@ from .orientation import Orientation
 from .sound import SoundCoder, SoundSink
 from .source import StreamUrl
 from .timeline import CLOCK_RATE, Timeline
-from .transcode import Transcoder, yield_to_others
+from .transcode import ArrivalClock, Transcoder, yield_to_others
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -39,6 +39,8 @@ _RTSP = ("rtsp", "rtsps")
 _LIVE = (*_RTSP, "http", "https", "rtmp", "rtmps")
 # Demuxers that know nothing of pictures.
 _RAW_FORMATS = frozenset({"h264", "mpeg"})
+# The flag of demuxers whose formats have no times, so that FFmpeg makes some up.
+_UNTIMED = cast(int, av.format.Flags.no_timestamps.value)
 _WALLCLOCK = "use_wallclock_as_timestamps"
 
 
@@ -101,6 +103,7 @@ class StreamReader:
         self._is_rtsp = scheme in _RTSP
         self._is_live = scheme in _LIVE
         self._is_paced = False
+        self._arrivals: ArrivalClock | None = None
         self._loops = 0
         self._pace: float | None = None
 
@@ -151,6 +154,8 @@ class StreamReader:
         if context is None:
             return Outcome(detail="unknown_codec", is_unsupported=True)
         codec = context.name
+        if self._is_live and container.format.flags & _UNTIMED:
+            self._arrivals = ArrivalClock()
         passes = codec == "h264" and not (self._has_b_pictures or self._is_turned)
         if not passes:
             b_pictures = " with B pictures" if self._has_b_pictures else ""
@@ -207,10 +212,12 @@ class StreamReader:
     def _assembled(
         self, container: InputContainer, stream: VideoStream, extradata: bytes
     ) -> Iterator[Picture]:
+        arrivals = self._arrivals
         assembler = Assembler(
             fragments=self._is_rtsp,
             # The time of day is that of each piece, not of its picture.
-            timestamps=self._stream.options.get(_WALLCLOCK, "0") == "0",
+            timestamps=not arrivals
+            and self._stream.options.get(_WALLCLOCK, "0") == "0",
             extradata=extradata,
         )
         for packet in self._packets(container, stream):
@@ -221,7 +228,8 @@ class StreamReader:
                 yield from assembler.flush()
                 self._is_damaged = True
             elif packet.size:
-                yield from assembler.push(bytes(packet), _timestamp(packet, stream))
+                came = arrivals.read() if arrivals else _timestamp(packet, stream)
+                yield from assembler.push(bytes(packet), came)
         yield from assembler.flush()
 
     def _transcode_once(
@@ -236,7 +244,7 @@ class StreamReader:
     def _transcode(
         self, container: InputContainer, stream: VideoStream, codec: str
     ) -> None:
-        transcoder = Transcoder(stream, self._stream.orientation)
+        transcoder = Transcoder(stream, self._stream.orientation, self._arrivals)
         sets = ParameterSets()
         for packet in self._packets(container, stream):
             self._cpu.lap()

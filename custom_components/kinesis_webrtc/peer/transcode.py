@@ -26,6 +26,8 @@ _KEY_INTERVAL: Final = 2
 _NICENESS: Final = 10
 # Seconds behind the camera at which pictures are left out, and at which no more are.
 _TOO_LATE, _IN_TIME = 0.5, 0.1
+# In 1/90000 s: how far the times of pictures that come together are drawn apart.
+_DRAWN_APART: Final = CLOCK_RATE // 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +122,37 @@ class Encoder:
         return context
 
 
+class ArrivalClock:
+    """Gives each picture of a stream without times the one at which it came.
+
+    FFmpeg makes such times up, by 25 pictures a second, however many a camera sends.
+    """
+
+    def __init__(self) -> None:
+        """Begin with the first picture."""
+        self._last = 0
+
+    def read(self) -> int:
+        """Return the next picture's time, in 1/90000 s."""
+        now = int(time.monotonic() * CLOCK_RATE)
+        # What the network brings together was not captured together.
+        apart = min(self._last + CLOCK_RATE // _MAX_RATE, now + _DRAWN_APART)
+        self._last = max(now, apart)
+        return self._last
+
+
 class Transcoder:
     """Decodes a stream of whatever codec and encodes it anew, as it comes."""
 
     def __init__(
-        self, stream: VideoStream, orientation: Orientation = Orientation.NONE
+        self,
+        stream: VideoStream,
+        orientation: Orientation = Orientation.NONE,
+        clock: ArrivalClock | None = None,
     ) -> None:
-        """Prepare for a stream that was opened."""
+        """Prepare for a stream that was opened; a `clock` is for one without times."""
         self._stream = stream
+        self._clock = clock
         self._decoder = stream.codec_context
         # One picture per thread would be as many pictures late.
         self._decoder.thread_type = "SLICE"
@@ -157,6 +182,8 @@ class Transcoder:
                 yield from self._encoder.encode(frame, timestamp)
 
     def _timestamp(self, frame: av.VideoFrame) -> int:
+        if self._clock is not None:
+            return self._clock.read()
         base = frame.time_base or self._stream.time_base
         if frame.pts is None or base is None:
             last = self._selection.last
