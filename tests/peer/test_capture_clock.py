@@ -4,11 +4,14 @@ import pytest
 
 from custom_components.kinesis_webrtc.peer.capture_clock import CaptureClock
 
+BOOTED = 990_000
+
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1_000_000.0]
     monkeypatch.setattr("time.time", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0] - BOOTED)
     return now
 
 
@@ -31,9 +34,24 @@ def test_slow_camera_is_followed(now: list[float]) -> None:
 
 
 @pytest.mark.parametrize("jump", [-3600.0, 3600.0])
-def test_clock_that_was_set_is_taken_at_once(now: list[float], jump: float) -> None:
+def test_clock_that_was_set_is_taken_at_once(
+    now: list[float], monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
     clock = CaptureClock()
     clock.observe(0)
-    now[0] += jump
+    known = clock.offset
+    monkeypatch.setattr("time.time", lambda: now[0] + jump)
+    assert clock.time_of(0) == now[0] + jump
     clock.observe(0)
-    assert clock.time_of(0) == now[0]
+    assert clock.time_of(0) == now[0] + jump
+    assert clock.offset == known
+
+
+@pytest.mark.parametrize("jump", [-3600, 3600])
+def test_camera_whose_clock_was_set_is_taken_at_once(
+    now: list[float], jump: int
+) -> None:
+    clock = CaptureClock()
+    clock.observe(0)
+    clock.observe(jump * 90_000)
+    assert clock.time_of(jump * 90_000) == now[0]

@@ -57,7 +57,7 @@ async def until(fanout: SoundFanout, condition: Callable[[], bool]) -> None:
 
 def live(clock: CaptureClock) -> int:
     assert clock.offset is not None
-    return int((time.time() - clock.offset) * 48_000)
+    return int((time.monotonic() - clock.offset) * 48_000)
 
 
 async def test_silence_until_sound_comes_and_when_it_stops(
@@ -153,3 +153,30 @@ async def test_timestamps_go_on_when_the_clock_is_set(
     await until(fanout, lambda: len(viewer.got) > seen + 10)
     viewer.check()
     assert viewer.got[-1][1] - viewer.got[0][1] < 48_000 * 5
+
+
+@pytest.mark.parametrize("jump", [-600.0, 600.0])
+async def test_sound_goes_on_when_the_systems_clock_is_set(
+    clock: CaptureClock,
+    fanout: SoundFanout,
+    monkeypatch: pytest.MonkeyPatch,
+    jump: float,
+) -> None:
+    clock.observe(900_000)
+    began = time.monotonic()
+    viewer = Viewer()
+    fanout.add(viewer)
+    await until(fanout, lambda: len(viewer.got) > 3)
+    wall = time.time
+    monkeypatch.setattr("time.time", lambda: wall() + jump)
+    seen = len(viewer.got)
+    await until(fanout, lambda: len(viewer.got) > seen + 5)
+    clock.observe(900_000 + int((time.monotonic() - began) * 90_000))
+    at = live(clock) + 960
+    for number in range(10):
+        fanout.take("opus", SoundFrame(b"x", at + number * 960))
+    await until(fanout, lambda: len(viewer.sounds) >= 8)
+    viewer.check()
+    assert viewer.got[-1][1] - viewer.got[0][1] < 48_000 * 5
+    reported = viewer.got[-1][2] / (1 << 32) - 2_208_988_800
+    assert reported == pytest.approx(time.time(), abs=1)

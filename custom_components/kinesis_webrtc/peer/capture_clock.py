@@ -10,6 +10,11 @@ _FOLLOW = 1 / 500
 _JUMP = 1.0
 
 
+def system_time(moment: float) -> float:
+    """Return the system's time at a moment of the monotonic clock."""
+    return time.time() - time.monotonic() + moment
+
+
 class CaptureClock:
     """Maps the feed's timeline to the system's clock, for pictures and sound alike.
 
@@ -23,7 +28,7 @@ class CaptureClock:
 
     def observe(self, timestamp: int) -> None:
         """Learn that a picture, by its place in 1/90000 s, has just come."""
-        offset = time.time() - timestamp / _CLOCK_RATE
+        offset = time.monotonic() - timestamp / _CLOCK_RATE
         known = self._offset
         if known is None or offset < known or offset - known > _JUMP:
             self._offset = offset
@@ -32,11 +37,11 @@ class CaptureClock:
 
     @property
     def offset(self) -> float | None:
-        """Seconds of the system's clock at the place 0, once known."""
+        """The monotonic clock's time at the place 0, once known: nobody sets that one."""
         return self._offset
 
     def time_of(self, timestamp: int) -> float:
         """Return the system's time of a place; without a picture, the time now."""
         if self._offset is None:
             return time.time()
-        return self._offset + timestamp / _CLOCK_RATE
+        return system_time(self._offset + timestamp / _CLOCK_RATE)

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import Final, Protocol
 
-from .capture_clock import CaptureClock
+from .capture_clock import CaptureClock, system_time
 from .packets import Assembly, Batch, Layout
 from .ring import ntp
 from .silence import FRAMES
@@ -32,10 +32,10 @@ class DueFrame:
     """20 ms that are sent now."""
 
     def __init__(self, data: bytes, timestamp: int, captured: float) -> None:
-        """Take a frame; `captured` is its time on the system's clock."""
+        """Take a frame; `captured` is its time on the monotonic clock."""
         self.data = data
         self.timestamp = timestamp
-        self.ntp = ntp(captured)
+        self.ntp = ntp(system_time(captured))
         self._batches: dict[Layout, Batch] = {}
 
     def batch(self, layout: Layout) -> Batch:
@@ -106,7 +106,7 @@ class SoundFanout:
     def serve(self) -> float:
         """Give listeners what is due, and return in how many seconds there is more."""
         with self._lock:
-            now = time.time()
+            now = time.monotonic()
             offset = self._follow(now)
             lines = self._lines.values()
             pauses = [each.serve(now, offset, self._shift) for each in lines]
