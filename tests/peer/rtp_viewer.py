@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+import struct
 
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
-from aiortc.rtp import RtcpPacket, RtcpSrPacket, RtpPacket, unwrap_rtx
+from aiortc.rtp import RtcpPacket, RtcpPsfbPacket, RtcpSrPacket, RtpPacket, unwrap_rtx
 import pylibsrtp
 
 from custom_components.kinesis_webrtc.peer.h264 import nal_units
@@ -57,6 +58,14 @@ class Packets:
 
     async def ask_for_key_frame(self) -> None:
         await self.receiver._send_rtcp_pli(self.ssrc)
+
+    async def ask_for_all_of_it(self, number: int) -> None:
+        """Ask for a key frame as conferences do (RFC 5104 section 4.3.1)."""
+        who = vars(self.receiver)["_RTCRtpReceiver__rtcp_ssrc"]
+        fci = struct.pack("!LBxxx", self.ssrc, number)
+        await self.receiver._send_rtcp(
+            RtcpPsfbPacket(fmt=4, ssrc=who, media_ssrc=0, fci=fci)
+        )
 
     def check(self, data: bytes) -> None:
         """Lose a packet of the video, once, as it was on its way."""

@@ -187,6 +187,19 @@ async def test_key_frame_is_sent_again_when_asked_for_and_not_too_often(
     await viewer.wait_frames(decoded + 10)
 
 
+async def test_full_intra_request_is_a_wish_for_a_key_frame(
+    make_master: Callable[..., MasterPeer], join: Join, long_clip: Path
+) -> None:
+    master = make_master(
+        source=FileSource(long_clip), limits={"key_frame_interval": 0.5}
+    )
+    packets = (await join("viewer", to=master)).packets
+    await packets.wait(lambda: len(packets.pictures()) > 30)
+    assert packets.keys() == 1
+    await packets.ask_for_all_of_it(1)
+    await packets.wait(lambda: packets.keys() > 1)
+
+
 async def test_slow_viewer_costs_nobody_else_a_picture(
     join: Join, master: MasterPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

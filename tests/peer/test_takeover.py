@@ -1,9 +1,12 @@
 """What is needed to send in aiortc's place is where it is looked for, or left alone."""
 
 from collections.abc import Callable
+from unittest.mock import Mock
 
+from aiortc import RTCPeerConnection
 import aiortc.rtcdtlstransport
 import aiortc.rtcrtpsender
+from aiortc.rtp import RtcpRtpfbPacket
 import pylibsrtp
 import pytest
 
@@ -77,6 +80,25 @@ async def test_viewers_are_served_by_aiortc_itself_where_it_is_not_known(
         assert master.feed.opened == 1
     assert len(recorder.all(KeyFrameSent)) == 2
     assert caplog.text.count("is not known") == 1
+
+
+async def test_packet_that_is_too_old_to_be_encrypted_holds_no_other_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sender = RTCPeerConnection().addTransceiver("video").sender
+    medium = Mock(find=lambda number: bytes([number]))
+    takeover.take_over(sender, medium)
+    sent = []
+
+    async def send(data: bytes) -> None:
+        if data == b"\x01":
+            raise pylibsrtp.Error("replay check failed (index too old)")
+        sent.append(data)
+
+    monkeypatch.setattr(sender.transport, "_send_rtp", send)
+    request = RtcpRtpfbPacket(fmt=1, ssrc=1, media_ssrc=sender._ssrc, lost=[1, 2, 3])
+    await sender._handle_rtcp_packet(request)
+    assert sent == [b"\x02", b"\x03"]
 
 
 async def test_streams_of_a_viewer_take_turns_with_one_session(

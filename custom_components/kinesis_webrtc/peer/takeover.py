@@ -21,6 +21,7 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtcrtpsender import RTCRtpSender
 from aiortc.rtp import (
     RTCP_PSFB_APP,
+    RTCP_PSFB_FIR,
     AnyRtcpPacket,
     RtcpPsfbPacket,
     RtcpRrPacket,
@@ -76,6 +77,7 @@ _CALLS = (
     (RTCRtpSender, "getStats", "_get_stats"),
     (RTCDtlsTransport, "_send_rtp", "_tx_srtp"),
     (RTCDtlsTransport, "_handle_rtcp_data", "_handle_rtcp_packet"),
+    (RTCDtlsTransport, "_handle_rtcp_data", "route_rtcp"),
 )
 
 
@@ -90,7 +92,7 @@ def moved() -> list[str]:
     turn = aioice.turn.TurnTransport(cast(Any, None))
     expected: list[tuple[object, tuple[str, ...]]] = [
         (sender, _SENDER_NAMES),
-        (sender.transport, ("_tx_srtp", "_send_rtp", "_get_stats")),
+        (sender.transport, ("_tx_srtp", "_send_rtp", "_get_stats", "_rtp_router")),
         (sender.transport, (_TX_BYTES, _TX_PACKETS)),
         (connection, ("_nominated",)),
         (turn, (_INNER_PROTOCOL, _SEND_TASKS)),
@@ -164,7 +166,9 @@ def take_over(sender: RTCRtpSender, medium: Medium) -> None:
     async def retransmit(sequence_number: int) -> None:
         packet = medium.find(sequence_number)
         if packet is not None:
-            await sender.transport._send_rtp(packet)
+            # One that is too old to be encrypted once more holds no other back.
+            with contextlib.suppress(pylibsrtp.Error):
+                await sender.transport._send_rtp(packet)
 
     stock = sender._handle_rtcp_packet
 
@@ -188,6 +192,26 @@ def take_over(sender: RTCRtpSender, medium: Medium) -> None:
     names["_run_rtp"] = run
     names["_retransmit"] = retransmit
     names["_send_keyframe"] = medium.request_key_frame
+    _hear_full_requests(sender)
+
+
+def _hear_full_requests(sender: RTCRtpSender) -> None:
+    """Have a sender told of what names it as RFC 5104 section 4.3.1 says.
+
+    aiortc looks for its number where that has to be zero.
+    """
+    router = sender.transport._rtp_router
+    stock = router.route_rtcp
+
+    def route(packet: AnyRtcpPacket) -> set[Any]:
+        recipients = stock(packet)
+        if isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_FIR:
+            named = {packet.fci[at : at + 4] for at in range(0, len(packet.fci), 8)}
+            if sender._ssrc.to_bytes(4) in named:
+                recipients.add(sender)
+        return recipients
+
+    vars(router)["route_rtcp"] = route
 
 
 class Identity(NamedTuple):
