@@ -89,6 +89,17 @@ async def test_browser_gets_h264_alone_and_its_data_channel_refused(
     assert (application.port, application.mid) == (0, "2")
 
 
+@pytest.mark.parametrize("group", ["", "a=group:BUNDLE audio0\n"])
+async def test_bundle_is_not_answered_to_who_does_not_offer_it(
+    master: MasterPeer, group: str
+) -> None:
+    offer = ECHO.replace("a=group:BUNDLE audio0 video0\n", group)
+    assert offer != ECHO
+    answer = parse(await master.answer("echo", offer, []))
+    assert not answer.session.has("group")
+    assert [section.port > 0 for section in answer.sections] == [False, True]
+
+
 @pytest.mark.parametrize("profile", ["4d001f", "64001f", "640c1f"])
 async def test_single_profile_is_answered_under_its_own_name(
     master: MasterPeer, profile: str

@@ -75,7 +75,10 @@ def _write(local_sdp: str, offer: Offer, candidates: Sequence[LocalCandidate]) -
     mids = " ".join(media.mid for media in offer.media)
     origin = next(line for line in local_sdp.split("\r\n") if line.startswith("o="))
     lines = ["v=0", origin, "s=-", "t=0 0"]
-    lines += [f"a=group:BUNDLE {mids}", "a=msid-semantic: WMS *"]
+    if offer.is_bundled:
+        # Never without having been offered (RFC 8843 section 7.3).
+        lines.append(f"a=group:BUNDLE {mids}")
+    lines.append("a=msid-semantic: WMS *")
     parts: list[Media | Rejected] = [*offer.media, *offer.rejected]
     for part in sorted(parts, key=lambda part: part.index):
         if isinstance(part, Rejected):

@@ -48,6 +48,9 @@ class Offer:
     and with H.264 only. Browsers and SDKs that do not trickle offer other codecs too."""
 
     has_end_of_candidates: bool
+    is_bundled: bool
+    """Whether the video is in a group, and so may be in one in the answer."""
+
     video: Media
     audio: Media | None
     rejected: tuple[Rejected, ...]
@@ -95,6 +98,7 @@ def normalise(
         has_end_of_candidates=any(
             part.has("end-of-candidates") for part in _parts(description)
         ),
+        is_bundled=description.has_bundle(video.mid),
         video=video,
         audio=audio,
         rejected=tuple(

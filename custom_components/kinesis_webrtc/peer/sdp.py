@@ -62,13 +62,20 @@ class Description:
     session: Attributes
     sections: list[Section]
 
+    def has_bundle(self, mid: str) -> bool:
+        """Tell whether this tag is in a group that shares a transport (RFC 8843)."""
+        return self._find_bundle(mid) is not None
+
     def bundle_of(self, mid: str) -> list[str]:
-        """Return the tags that share a transport with this one (RFC 8843)."""
+        """Return the tags that share a transport with this one."""
+        return self._find_bundle(mid) or [mid]
+
+    def _find_bundle(self, mid: str) -> list[str] | None:
         for value in self.session.values("group"):
             semantics, _, mids = value.partition(" ")
             if semantics == "BUNDLE" and mid in mids.split():
                 return mids.split()
-        return [mid]
+        return None
 
 
 def parse(text: str) -> Description:
