@@ -21,6 +21,7 @@ class Microphone:
         self._receiver = receiver
         self._talk_back = talk_back
         self._is_open = True
+        internals.watch_packets(receiver, self._check)
 
     async def run(self) -> None:
         """Take what comes until there is no more, or it is not wanted any more."""
@@ -31,6 +32,11 @@ class Microphone:
                     return
                 if isinstance(frame, av.AudioFrame):
                     self._talk_back.take(self._viewer_id, frame)
+
+    def _check(self, _: int, payload: bytes) -> None:
+        """Have a packet passed over that has no sound: to a decoder it is the end."""
+        if not payload:
+            raise ValueError("There is nothing in it")
 
     def stop(self) -> None:
         """Take no more; what comes is not decoded any more."""
