@@ -74,6 +74,22 @@ def test_thread_comes_and_goes_with_the_viewers(fanout: Fanout) -> None:
     assert not threads()
 
 
+def test_thread_that_could_not_begin_is_begun_for_the_next_viewer(
+    fanout: Fanout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    first, second = Stream(), Stream()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            fanout.add(first)
+    fanout.remove(first)
+    fanout.add(second)
+    assert second.stepped.acquire(timeout=5)
+
+
 def test_viewers_are_looked_at_when_there_is_something_new(fanout: Fanout) -> None:
     stream = Stream()
     fanout.add(stream)

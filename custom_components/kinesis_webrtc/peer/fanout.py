@@ -42,11 +42,12 @@ class Fanout:
             self._changed.notify()
             if self._is_running:
                 return
-            self._is_running = True
-            self._thread = threading.Thread(
+            thread = threading.Thread(
                 target=self._run, name="kinesis_webrtc fanout", daemon=True
             )
-            self._thread.start()
+            # It may fail, on a machine that has too many of them.
+            thread.start()
+            self._thread, self._is_running = thread, True
 
     def remove(self, stream: MediaStream) -> None:
         """Send a stream no more; it is no error when it was not sent."""
