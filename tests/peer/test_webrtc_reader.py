@@ -9,6 +9,7 @@ from pathlib import Path
 import re
 import socket
 
+from aiortc.rtp import RtpPacket
 import pytest
 
 from custom_components.kinesis_webrtc.peer import (
@@ -18,6 +19,7 @@ from custom_components.kinesis_webrtc.peer import (
     Stills,
     WebRtcCamera,
 )
+from custom_components.kinesis_webrtc.peer.camera_view import CameraView
 from custom_components.kinesis_webrtc.peer.h264 import AccessUnit, nal_units
 from custom_components.kinesis_webrtc.peer.reader import Outcome, StreamFormat
 from custom_components.kinesis_webrtc.peer.sound import SoundFrame
@@ -318,6 +320,23 @@ async def test_sound_is_passed_on_in_time_with_the_pictures(
     # The last of both came together, but for what the machine was busy with.
     heard = sink.sound[-1].timestamp / 48_000
     assert heard == pytest.approx(sink.units[-1].timestamp / 90_000, abs=0.3)
+
+
+async def test_sound_goes_on_when_its_packets_are_counted_anew(
+    sink: Sink, read: Callable[..., Reading], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stock = CameraView._sound_packet_came
+    came: list[int] = []
+
+    def take(view: CameraView, packet: RtpPacket, data: bytes) -> None:
+        came.append(packet.sequence_number)
+        if len(came) > 50:
+            packet.sequence_number = (packet.sequence_number - 20_000) & 0xFFFF
+        stock(view, packet, data)
+
+    monkeypatch.setattr(CameraView, "_sound_packet_came", take)
+    read()
+    await sink.wait(lambda: len(sink.sound) > 100)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ from .timeline import CLOCK_RATE, Timeline
 _KEY_INTERVAL: Final = 4.0
 _LEAST_KEY_INTERVAL: Final = 1.0
 _LOOK_EVERY: Final = 0.25
+# Packets of sound: ten seconds of it.
+_LATE: Final = 500
 
 
 @dataclass(slots=True)
@@ -258,8 +260,9 @@ class CameraView:
     def _sound_packet_came(self, packet: RtpPacket, data: bytes) -> None:
         number = packet.sequence_number
         last, self._last_sound = self._last_sound, number
-        # Sound that comes late is of no use any more.
-        if last is not None and not 0 < (number - last) & 0xFFFF < 0x8000:
+        # Sound that comes late is of no use any more; by more than that it is not late,
+        # but counted anew.
+        if last is not None and (last - number) & 0xFFFF < _LATE:
             self._last_sound = last
             return
         sound = self._sound
