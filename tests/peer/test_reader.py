@@ -457,6 +457,30 @@ def test_resolution_may_change_within_the_stream(
     assert [kind for kind in key if kind in (5, 7, 8)] == [7, 8, 5]
 
 
+@pytest.mark.parametrize(
+    ("codec", "suffix"), [("libx265", "hevc"), ("mpeg2video", "m2v")]
+)
+def test_resolution_may_change_within_what_is_transcoded(
+    clips: Path, sink: Sink, read: Callable[..., Outcome], codec: str, suffix: str
+) -> None:
+    sizes = [(320, 240), (640, 480)]
+    parts = [
+        make_clip(
+            clips / f"part.{suffix}", seconds=1, codec=codec, size=size
+        ).read_bytes()
+        for size in sizes
+    ]
+    path = clips / f"both.{suffix}"
+    path.write_bytes(b"".join(parts))
+    assert read(path, re="0") == Outcome()
+    assert [(each.width, each.height) for each in sink.formats] == sizes
+    assert [n for n, each in enumerate(sink.units) if each.is_key] == [0, 25]
+    decoder = av.CodecContext.create("h264", "r")
+    frames = [f for u in sink.units for f in decoder.decode(av.Packet(u.data))]
+    seen = [(frame.width, frame.height) for frame in frames + decoder.decode(None)]
+    assert seen == [size for size in sizes for _ in range(25)]
+
+
 @pytest.fixture
 def serve(clips: Path) -> Iterator[str]:
     class Handler(SimpleHTTPRequestHandler):
