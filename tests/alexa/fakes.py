@@ -380,6 +380,9 @@ class ParameterStore(HttpFake):
     def _put(self, params: dict[str, Any]) -> Answer:
         if params.get("Type") != "SecureString" or len(params["Value"]) > 4096:
             return 400, {"__type": "ValidationException", "message": "not secure"}
+        # The account may have another one as its default, which costs.
+        if params.get("Tier") != "Standard":
+            return 400, {"__type": "ValidationException", "message": "another tier"}
         if params["Name"] in self.values and not params.get("Overwrite"):
             return 400, {"__type": "ParameterAlreadyExists", "message": "exists"}
         self.values[params["Name"]] = params["Value"]

@@ -831,6 +831,7 @@ class Backend:
             Name=f"{self._path}/{name}",
             Value=json.dumps(value),
             Type="SecureString",
+            Tier="Standard",
             Overwrite=True,
         )
 
