@@ -22,10 +22,10 @@ from .harness.echo import Echo
 from .harness.emulator import Emulator
 from .harness.flows import OPTIONS, Flow
 from .harness.frontend import Frontend, frontend
-from .harness.frontend_viewer import FrontendViewer, frontend_view
+from .harness.frontend_viewer import frontend_view
 from .harness.home_assistant import HomeAssistant
 from .harness.pattern import read
-from .harness.pictures import assert_moving, assert_pictures
+from .harness.pictures import assert_pictures
 from .harness.scenario import SharedCamera
 from .harness.stills import Stills
 
@@ -53,17 +53,6 @@ async def quiet(home: HomeAssistant) -> AsyncIterator[None]:
     home.log.assert_clean()
 
 
-async def assert_sees(viewer: FrontendViewer, camera: RtspCamera) -> None:
-    """Hold that a viewer decodes the camera's pictures, one after the other."""
-    await viewer.wait_frames(FRAMES, timeout=30)
-    readings = viewer.readings
-    assert {reading.camera for reading in readings if reading} == {camera.number}
-    # A busy machine leaves pictures out before it comes late.
-    assert_moving(
-        [reading.number if reading else None for reading in readings], longest_step=25
-    )
-
-
 async def ice_servers(home: HomeAssistant, entity_id: str) -> list[dict[str, Any]]:
     """Return what a browser is told before it makes its offer."""
     config = await home.client.command(
@@ -85,7 +74,7 @@ async def test_the_frontends_commands_give_the_cameras_pictures(
         kinds = [event["type"] for event in viewer.events]
         assert kinds[:2] == ["session", "answer"]
         assert set(kinds[2:]) <= {"candidate"}
-        await assert_sees(viewer, camera)
+        await viewer.assert_sees(camera.number)
         await home.client.wait_for_state(shared.viewers, "1")
         await home.client.wait_for_state(shared.live_view, "streaming")
     await home.client.wait_for_state(shared.viewers, "0")
@@ -129,7 +118,7 @@ async def test_one_pull_of_the_camera_serves_all_doors(
         answer = await alexa.answer(echo.offer)
         assert answer is not None
         await echo.apply(answer)
-        await assert_sees(viewer, camera)
+        await viewer.assert_sees(camera.number)
         assert_pictures(await echo.frames(), camera=camera.number)
         await home.client.wait_for_state(shared.viewers, "2")
         assert camera.playing == 1
@@ -148,7 +137,7 @@ async def test_the_view_here_goes_on_when_the_camera_leaves_its_channel(
         await viewer.wait_frames(seen + FRAMES, timeout=30)
         await home.client.wait_for_state(shared.viewers, "1")
     async with frontend_view(home.client, shared.live_view) as viewer:
-        await assert_sees(viewer, camera)
+        await viewer.assert_sees(camera.number)
     await switch(home, shared.sharing, on=True)
     await home.client.wait_for_state(shared.connected, "on")
 
@@ -165,7 +154,7 @@ async def test_the_view_here_does_without_aws(
             await before.wait_frames(seen + FRAMES, timeout=30)
             await before.close()
             async with frontend_view(home.client, shared.live_view) as viewer:
-                await assert_sees(viewer, camera)
+                await viewer.assert_sees(camera.number)
                 await home.client.wait_for_state(shared.live_view, "streaming")
         finally:
             await emulator.act("online")

@@ -77,13 +77,7 @@ async def test_the_policy_is_what_a_full_run_uses(
             (READER, "reader", {"Statement": list(statements.values())}),
             (DEVICE, "device", DEVICE_POLICY),
         ):
-            await aws.act(
-                "add_user",
-                name=name,
-                access_key_id=account.access_key_id,
-                secret_access_key=account.secret_access_key,
-                policies=[{"Version": "2012-10-17"} | policy],
-            )
+            await aws.add_user(name, account, {"Version": "2012-10-17"} | policy)
         for variable, value in aws.environment.items():
             monkeypatch.setenv(variable, value)
 

@@ -56,13 +56,7 @@ async def front_door(system: None) -> AsyncIterator[RtspCamera]:
 async def aws(coturn: Coturn) -> AsyncIterator[Emulator]:
     """Start a region of its own, whose users may view channels."""
     async with Emulator(coturn=coturn, tls=False, viewing=True) as emulator:
-        await emulator.act(
-            "add_user",
-            name="device",
-            access_key_id=DEVICE.access_key_id,
-            secret_access_key=DEVICE.secret_access_key,
-            policies=[DEVICE_POLICY],
-        )
+        await emulator.add_user("device", DEVICE, DEVICE_POLICY)
         yield emulator
 
 

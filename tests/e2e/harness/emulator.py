@@ -187,6 +187,18 @@ class Emulator(Process):
             response.raise_for_status()
             return await response.json()
 
+    async def add_user(
+        self, name: str, account: Account, *policies: Mapping[str, Any]
+    ) -> None:
+        """Give the region a user, with the account's keys and under these policies."""
+        await self.act(
+            "add_user",
+            name=name,
+            access_key_id=account.access_key_id,
+            secret_access_key=account.secret_access_key,
+            policies=policies,
+        )
+
     async def only_channel(self) -> dict[str, Any]:
         """Return the description of the region's only channel.
 

@@ -12,6 +12,7 @@ from tests.helpers.viewers import Viewer
 
 from .client import HomeAssistantClient
 from .pattern import Reading, read
+from .pictures import assert_moving
 
 
 class FrontendViewer(Viewer):
@@ -40,6 +41,17 @@ class FrontendViewer(Viewer):
             "a=ice-options:trickle",
         )
         return "\r\n".join(left) + "\r\n"
+
+    async def assert_sees(self, camera: int) -> None:
+        """Hold that the camera's pictures come, one after the other."""
+        await self.wait_frames(15, timeout=30)
+        readings = self.readings
+        assert {reading.camera for reading in readings if reading} == {camera}
+        # A busy machine leaves pictures out before it comes late.
+        assert_moving(
+            [reading.number if reading else None for reading in readings],
+            longest_step=25,
+        )
 
     async def trickle(self, client: HomeAssistantClient, entity_id: str) -> None:
         """Send the candidates, and that there are no more."""

@@ -36,13 +36,7 @@ DEVICE = Account(
 
 async def add_device(emulator: Emulator) -> None:
     """Make the user whose keys the masters have."""
-    await emulator.act(
-        "add_user",
-        name="device",
-        access_key_id=DEVICE.access_key_id,
-        secret_access_key=DEVICE.secret_access_key,
-        policies=[MASTER_POLICY],
-    )
+    await emulator.add_user("device", DEVICE, MASTER_POLICY)
 
 
 async def sdk_options(
