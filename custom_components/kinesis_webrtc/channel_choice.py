@@ -9,7 +9,6 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import instance_id
 from homeassistant.helpers.selector import (
-    SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
@@ -34,9 +33,6 @@ from .signaling import (
     SignalingError,
 )
 
-# In a list that takes typed values too, Home Assistant's frontend shows the value of what
-# was chosen, not its label. No channel has a name with blanks.
-CREATE_NEW: Final = "Create a new one"
 # With the prefix: ha-relay.
 RELAY_CHANNEL: Final = "relay"
 
@@ -226,22 +222,21 @@ def channel_selector(
     channels: list[Channel],
     *,
     except_subentry_id: str | None,
-    offer_new: bool,
 ) -> SelectSelector:
-    """Return a selector of the channels that are free, or of a new one."""
+    """Return a selector of the channels that are free, by their names.
+
+    Home Assistant's frontend shows the value of what was chosen where values can be
+    typed in too, not its label.
+    """
     in_use = channels_in_use(hass, except_subentry_id=except_subentry_id)
-    options = []
-    if offer_new:
-        options.append(SelectOptionDict(value=CREATE_NEW, label=CREATE_NEW))
-    options += [
-        SelectOptionDict(value=channel.arn, label=channel.name)
-        for channel in sorted(channels, key=lambda channel: channel.name)
-        if channel.status != _DELETING
-        and ChannelKey.from_arn(channel.arn) not in in_use
-    ]
     return SelectSelector(
         SelectSelectorConfig(
-            options=options,
+            options=sorted(
+                channel.name
+                for channel in channels
+                if channel.status != _DELETING
+                and ChannelKey.from_arn(channel.arn) not in in_use
+            ),
             mode=SelectSelectorMode.DROPDOWN,
             custom_value=True,
         )

@@ -1,7 +1,7 @@
 """What the subentry flows have in common: one channel of an account."""
 
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, override
+from collections.abc import Awaitable, Mapping
+from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
@@ -26,6 +26,7 @@ class ChannelFlow(ConfigSubentryFlow):
         self._channel_arn = ""
         self._channel_name = ""
         self._created: CreatedChannels | None = None
+        self._listed: dict[str, str] = {}
         self._errors: dict[str, str] = {}
         self._placeholders: dict[str, str] = {}
 
@@ -57,13 +58,24 @@ class ChannelFlow(ConfigSubentryFlow):
 
     async def _async_list_channels(self) -> list[Channel]:
         """Return the account's channels; why there are none is kept for the form."""
+        channels = []
         try:
-            return await self._client.list_channels()
+            channels = await self._client.list_channels()
         except Exception as err:  # noqa: BLE001
             errors, placeholders = flow_errors(err)
             if not self._errors:
                 self._errors, self._placeholders = errors, placeholders
-        return []
+        self._listed = {channel.name: channel.arn for channel in channels}
+        return channels
+
+    def _chosen(self, user_input: Mapping[str, Any]) -> str:
+        """Return the ARN of a channel of the list, what was typed in, or nothing."""
+        choice: str = user_input.get(CONF_CHANNEL, "").strip()
+        return self._listed.get(choice, choice)
+
+    def _shown(self, arn: str) -> str:
+        """Return what the form shows for a channel: its name if it is of the list."""
+        return next((name for name in self._listed if self._listed[name] == arn), arn)
 
     def _chooser(self) -> ChannelChooser:
         if TYPE_CHECKING:

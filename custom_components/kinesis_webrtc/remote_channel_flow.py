@@ -37,7 +37,7 @@ class RemoteChannelFlow(ChannelFlow):
         if not await self._async_begin():
             return self.async_abort(reason="entry_not_loaded")
         if user_input is not None and await self._async_try(
-            self._async_choose_channel(user_input[CONF_CHANNEL].strip())
+            self._async_choose_channel(self._chosen(user_input))
         ):
             return self._finish()
         channels = await self._async_list_channels()
@@ -47,7 +47,6 @@ class RemoteChannelFlow(ChannelFlow):
                     self.hass,
                     channels,
                     except_subentry_id=self._subentry_id,
-                    offer_new=False,
                 )
             }
         )
@@ -97,4 +96,4 @@ class RemoteChannelFlow(ChannelFlow):
         """Return what a subentry that is changed has now."""
         if (subentry := self._subentry) is None:
             return {}
-        return {CONF_CHANNEL: subentry.data[CONF_CHANNEL_ARN]}
+        return {CONF_CHANNEL: self._shown(subentry.data[CONF_CHANNEL_ARN])}

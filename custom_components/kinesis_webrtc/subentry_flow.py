@@ -16,7 +16,7 @@ from .camera_choice import (
     camera_selector,
     choose_camera,
 )
-from .channel_choice import CREATE_NEW, ExistingChannel, channel_selector
+from .channel_choice import ExistingChannel, channel_selector
 from .const import (
     CONF_ALEXA_NAME,
     CONF_CAMERA,
@@ -107,7 +107,7 @@ class SharedCameraFlow(AlexaFlow):
             user_input is not None
             and self._choose_camera(user_input[CONF_CAMERA])
             and await self._async_try(
-                self._async_choose_channel(user_input[CONF_CHANNEL].strip())
+                self._async_choose_channel(self._chosen(user_input))
             )
         ):
             return await self._async_ask_or_finish()
@@ -150,7 +150,7 @@ class SharedCameraFlow(AlexaFlow):
         return not self._errors
 
     async def _async_choose_channel(self, choice: str) -> None:
-        """Make or examine the channel that the user chose."""
+        """Examine the channel that the user chose, or make one for no choice."""
         chooser = self._chooser()
         self._existing = None
         self._tags = {}
@@ -166,7 +166,7 @@ class SharedCameraFlow(AlexaFlow):
                 ).tags
             self._alexa = fields if is_ours else None
             return
-        if choice == CREATE_NEW:
+        if not choice:
             self._made_channel = True
             channel = await chooser.async_create(self._camera.name, fields.tags)
             self._tags = fields.tags
@@ -244,11 +244,10 @@ class SharedCameraFlow(AlexaFlow):
         return vol.Schema(
             {
                 vol.Required(CONF_CAMERA): camera_selector(self.hass),
-                vol.Required(CONF_CHANNEL, default=CREATE_NEW): channel_selector(
+                vol.Optional(CONF_CHANNEL): channel_selector(
                     self.hass,
                     channels,
                     except_subentry_id=self._subentry_id,
-                    offer_new=True,
                 ),
                 vol.Required(CONF_KEEP_WARM, default=DEFAULT): warmth_selector(),
             }
@@ -263,7 +262,7 @@ class SharedCameraFlow(AlexaFlow):
             CONF_CAMERA: er.async_resolve_entity_id(
                 registry, subentry.data[CONF_CAMERA]
             ),
-            CONF_CHANNEL: subentry.data[CONF_CHANNEL_ARN],
+            CONF_CHANNEL: self._shown(subentry.data[CONF_CHANNEL_ARN]),
             CONF_KEEP_WARM: warmth_of(subentry.data),
         }
 

@@ -58,8 +58,8 @@ async def house(
         )
         flow = await Flow.start(house.client, SUBENTRIES, [entry_id, "remote_channel"])
         (option,) = flow.fields["channel"]["selector"]["select"]["options"]
-        assert option == {"value": channel_arn, "label": "cabin"}
-        await flow.finish({"channel": option["value"]})
+        assert option == "cabin"
+        await flow.finish({"channel": option})
         await house.client.wait_for_state(CAMERA, "idle")
         yield house
 

@@ -55,7 +55,7 @@ from .conftest import (
 )
 
 CAMERA = "camera.front_door"
-NEW = {CONF_CAMERA: CAMERA, CONF_CHANNEL: "Create a new one"}
+NEW = {CONF_CAMERA: CAMERA}
 ARN = channel_arn("ha-front-door")
 BUTTON = "event.front_door_button"
 CONTACT = "binary_sensor.front_door_visitor"

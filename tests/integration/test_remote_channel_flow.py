@@ -53,9 +53,9 @@ async def choose(
 
 
 def offered(flow: dict[str, Any]) -> list[str]:
-    """Return the labels of the channels that the form offers."""
+    """Return the channels that the form offers."""
     (selector,) = flow["data_schema"].schema.values()
-    return [option["label"] for option in selector.config["options"]]
+    return list(selector.config["options"])
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ async def test_views_a_channel_of_the_list(
     flow = await start(hass, loaded)
     assert offered(flow) == ["shed"]
 
-    result = await choose(hass, flow, channel_arn("shed"))
+    result = await choose(hass, flow, "shed")
 
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == "shed"
@@ -203,9 +203,9 @@ async def test_changes_to_another_channel(
     flow = await loaded.start_subentry_reconfigure_flow(hass, remote.subentry_id)
     assert offered(flow) == ["cabin", "shed"]
     (field,) = flow["data_schema"].schema
-    assert field.description == {"suggested_value": channel_arn("cabin")}
+    assert field.description == {"suggested_value": "cabin"}
 
-    result = await choose(hass, flow, channel_arn("shed"))
+    result = await choose(hass, flow, "shed")
 
     assert result["reason"] == "reconfigure_successful"
     assert remote.data[CONF_CHANNEL_ARN] == channel_arn("shed")

@@ -1,5 +1,6 @@
 """Tests of the flow that shares a camera through a signaling channel."""
 
+from dataclasses import replace
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -62,7 +63,6 @@ from .conftest import (
     suggested_values,
 )
 
-CREATE_NEW = "Create a new one"
 CAMERA = "camera.front_door"
 OTHER_ACCOUNT = "999999999999"
 ALEXA_TAGS = {
@@ -100,9 +100,9 @@ async def submit(
 
 
 def offered(result: dict[str, Any]) -> list[str]:
-    """Return the labels of the channels that a form offers."""
+    """Return the channels that a form offers."""
     selector = result["data_schema"].schema[CONF_CHANNEL]
-    return [option["label"] for option in selector.config["options"]]
+    return list(selector.config["options"])
 
 
 async def test_a_camera_gets_a_channel_of_its_own(
@@ -118,7 +118,7 @@ async def test_a_camera_gets_a_channel_of_its_own(
     assert result["step_id"] == "user"
     assert not result["errors"]
 
-    result = await submit(hass, result, {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW})
+    result = await submit(hass, result, {CONF_CAMERA: CAMERA})
 
     assert result["type"] is FlowResultType.CREATE_ENTRY
     aws.client.create_channel.assert_awaited_once_with(
@@ -168,7 +168,7 @@ async def test_a_channel_is_named_after_its_camera_without_dots(
     await submit_form(
         hass,
         await start_sharing(hass, loaded_entry),
-        {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW},
+        {CONF_CAMERA: CAMERA},
     )
 
     assert aws.client.create_channel.await_args.kwargs["name"] == channel
@@ -182,7 +182,7 @@ async def test_a_camera_without_registry_entry_is_shared_by_its_entity_id(
     await submit(
         hass,
         await start_sharing(hass, loaded_entry),
-        {CONF_CAMERA: "camera.yaml", CONF_CHANNEL: CREATE_NEW},
+        {CONF_CAMERA: "camera.yaml"},
     )
 
     subentry = only_subentry(loaded_entry)
@@ -213,7 +213,7 @@ async def test_a_camera_that_is_not_loaded_is_named_by_the_registry(
     await submit(
         hass,
         await start_sharing(hass, loaded_entry),
-        {CONF_CAMERA: camera.id, CONF_CHANNEL: CREATE_NEW},
+        {CONF_CAMERA: camera.id},
     )
 
     assert only_subentry(loaded_entry).title == title
@@ -232,9 +232,9 @@ async def test_a_camera_of_ours_is_neither_offered_nor_taken(
     assert config["exclude_entities"] == [own.entity_id]
     assert config["filter"] == [{"domain": ["camera"]}]
 
-    result = await submit(hass, result, {CONF_CAMERA: own.id, CONF_CHANNEL: CREATE_NEW})
+    result = await submit(hass, result, {CONF_CAMERA: own.id})
     assert result["errors"] == {CONF_CAMERA: "own_camera"}
-    result = await submit(hass, result, {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW})
+    result = await submit(hass, result, {CONF_CAMERA: CAMERA})
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
@@ -251,12 +251,12 @@ async def test_what_is_no_camera_is_refused(
     result = await submit(
         hass,
         await start_sharing(hass, loaded_entry),
-        {CONF_CAMERA: entity, CONF_CHANNEL: CREATE_NEW},
+        {CONF_CAMERA: entity},
     )
 
     assert result["errors"] == {CONF_CAMERA: "camera_not_found"}
     aws.client.create_channel.assert_not_awaited()
-    result = await submit(hass, result, {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW})
+    result = await submit(hass, result, {CONF_CAMERA: CAMERA})
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
@@ -270,7 +270,7 @@ async def test_a_camera_is_shared_once_in_an_account(
     await submit(
         hass,
         await start_sharing(hass, loaded_entry),
-        {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW},
+        {CONF_CAMERA: CAMERA},
     )
     add_camera(hass, entity_registry, "garden", "Garden")
     aws.client.create_channel.reset_mock()
@@ -278,14 +278,12 @@ async def test_a_camera_is_shared_once_in_an_account(
     result = await submit(
         hass,
         await start_sharing(hass, loaded_entry),
-        {CONF_CAMERA: camera.id, CONF_CHANNEL: CREATE_NEW},
+        {CONF_CAMERA: camera.id},
     )
     assert result["errors"] == {CONF_CAMERA: "camera_already_shared"}
     aws.client.create_channel.assert_not_awaited()
 
-    result = await submit(
-        hass, result, {CONF_CAMERA: "camera.garden", CONF_CHANNEL: CREATE_NEW}
-    )
+    result = await submit(hass, result, {CONF_CAMERA: "camera.garden"})
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
@@ -301,15 +299,13 @@ async def test_two_flows_for_one_camera_leave_one_channel(
 
     async def overtaken(**kwargs: Any) -> Any:
         aws.client.create_channel.side_effect = create
-        result = await submit_form(
-            hass, second, {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW}
-        )
+        result = await submit_form(hass, second, {CONF_CAMERA: CAMERA})
         result = await submit_form(hass, result, suggested_values(result))
         assert result["type"] is FlowResultType.CREATE_ENTRY
         return await create(**kwargs)
 
     aws.client.create_channel.side_effect = overtaken
-    result = await submit(hass, first, {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW})
+    result = await submit(hass, first, {CONF_CAMERA: CAMERA})
     assert result["errors"] == {CONF_ALEXA_NAME: "alexa_name_taken"}
     result = await submit_form(hass, result, suggested_values(result))
 
@@ -359,12 +355,12 @@ async def test_a_channel_that_is_not_created_can_be_tried_again(
     create = aws.client.create_channel.side_effect
     aws.client.create_channel.side_effect = error
 
-    result = await submit(hass, result, {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW})
+    result = await submit(hass, result, {CONF_CAMERA: CAMERA})
     assert result["type"] is FlowResultType.FORM
     assert result["errors"] == {"base": error_key}
 
     aws.client.create_channel.side_effect = create
-    result = await submit(hass, result, {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW})
+    result = await submit(hass, result, {CONF_CAMERA: CAMERA})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert only_subentry(loaded_entry).data[CONF_CHANNEL_NAME] == "ha-front-door"
 
@@ -393,7 +389,7 @@ async def test_a_channel_that_may_exist_is_remembered(
     await submit(
         hass,
         await start_sharing(hass, loaded_entry),
-        {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW},
+        {CONF_CAMERA: CAMERA},
     )
 
     record = created.get(key("ha-front-door"))
@@ -435,7 +431,7 @@ async def test_a_flow_that_is_given_up_leaves_no_channel(
     result = await submit(
         hass,
         await start_sharing(hass, loaded_entry),
-        {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW},
+        {CONF_CAMERA: CAMERA},
     )
     assert list(aws.channels) == [channel_arn("ha-front-door")]
 
@@ -465,7 +461,7 @@ async def share_with_new_channel(
     return await submit(
         hass,
         await start_sharing(hass, entry),
-        {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW},
+        {CONF_CAMERA: CAMERA},
     )
 
 
@@ -602,7 +598,7 @@ async def test_free_channels_are_offered_in_order(
 
     result = await start_sharing(hass, entry)
 
-    assert offered(result) == ["Create a new one", "attic", "zoo"]
+    assert offered(result) == ["attic", "zoo"]
 
 
 @pytest.mark.parametrize(("error", "error_key"), ERRORS, ids=ERROR_IDS)
@@ -618,9 +614,9 @@ async def test_without_a_list_a_channel_can_still_be_made(
 
     result = await start_sharing(hass, loaded_entry)
     assert result["errors"] == {"base": error_key}
-    assert offered(result) == ["Create a new one"]
+    assert offered(result) == []
 
-    result = await submit(hass, result, {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW})
+    result = await submit(hass, result, {CONF_CAMERA: CAMERA})
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
@@ -636,7 +632,7 @@ async def test_the_first_of_two_errors_is_shown(
     )
     aws.client.list_channels.side_effect = CannotConnectError()
 
-    result = await submit(hass, result, {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW})
+    result = await submit(hass, result, {CONF_CAMERA: CAMERA})
 
     assert result["errors"] == {"base": "not_authorized"}
     placeholders = result["description_placeholders"]
@@ -851,7 +847,6 @@ async def test_a_channel_can_be_typed_in_by_name(
         ("arn:", "invalid_channel"),
         (channel_arn("hall").replace("channel/", "stream/"), "invalid_channel"),
         ("two words", "invalid_channel"),
-        ("", "invalid_channel"),
         (channel_arn("used"), "channel_in_use"),
         (channel_arn("claimed"), "channel_in_use"),
         (channel_arn("stored"), "media_storage_enabled"),
@@ -885,7 +880,7 @@ async def test_a_channel_that_cannot_serve_is_refused(
 
     assert result["type"] is FlowResultType.FORM
     assert result["errors"] == {CONF_CHANNEL: error}
-    result = await submit(hass, result, {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW})
+    result = await submit(hass, result, {CONF_CAMERA: CAMERA})
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
@@ -998,11 +993,11 @@ async def test_a_change_starts_from_what_there_is(
     result = await start_change(hass, shared)
 
     assert result["step_id"] == "reconfigure"
-    assert offered(result) == ["Create a new one", "ha-hall"]
+    assert offered(result) == ["ha-hall"]
     suggested = suggested_values(result)
     assert suggested == {
         CONF_CAMERA: CAMERA,
-        CONF_CHANNEL: channel_arn("ha-hall"),
+        CONF_CHANNEL: "ha-hall",
         CONF_KEEP_WARM: "event",
     }
 
@@ -1011,6 +1006,21 @@ async def test_a_change_starts_from_what_there_is(
 
     assert result["reason"] == "reconfigure_successful"
     assert only_subentry(shared) == before
+
+
+async def test_a_channel_that_was_made_anew_elsewhere_is_taken_by_its_name(
+    hass: HomeAssistant, shared: MockConfigEntry, aws: Aws
+) -> None:
+    old = aws.channels.pop(channel_arn("ha-hall"))
+    anew = aws.add(replace(old, arn=f"{old.arn}9"))
+    result = await start_change(hass, shared)
+    # What is not in AWS any more has no name there.
+    assert suggested_values(result)[CONF_CHANNEL] == channel_arn("ha-hall")
+
+    result = await submit(hass, result, {CONF_CAMERA: CAMERA, CONF_CHANNEL: "ha-hall"})
+    await submit(hass, result, {})
+
+    assert only_subentry(shared).data[CONF_CHANNEL_ARN] == anew.arn
 
 
 async def test_when_the_stream_is_opened_is_kept_and_taken_back(
@@ -1101,7 +1111,7 @@ async def test_a_camera_gets_a_new_channel_in_place_of_its_own(
     await submit(
         hass,
         await start_change(hass, shared),
-        {CONF_CAMERA: CAMERA, CONF_CHANNEL: CREATE_NEW},
+        {CONF_CAMERA: CAMERA},
     )
 
     assert only_subentry(shared).data[CONF_CHANNEL_NAME] == "ha-front-door"

@@ -207,6 +207,12 @@ class FlowDialog:
         """Do the same with the form's last dropdown, or one so many before it."""
         await self._pick(self._dropdowns.nth(-1 - before), choice)
 
+    async def clear(self, label: str) -> None:
+        """Take back what was chosen in a dropdown."""
+        field = self._dropdowns.filter(has_text=label)
+        await field.locator("ha-icon-button.clear").click()
+        await field.locator("ha-icon-button.clear").wait_for(state="detached")
+
     @property
     def _dropdowns(self) -> Locator:
         return self._dialog.locator("ha-picker-field")

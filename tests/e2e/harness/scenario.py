@@ -101,7 +101,7 @@ async def share_camera(
     *,
     entry_id: str,
     camera: str,
-    channel: str = "Create a new one",
+    channel: str | None = None,
     keep_warm: str = "event",
     motion: str | None = None,
     speaker: str | None = None,
@@ -109,9 +109,8 @@ async def share_camera(
     """Share a camera on a new channel or on an existing one; wait for its master."""
     before = await subentries_of(client, entry_id)
     flow = await Flow.start(client, SUBENTRIES, [entry_id, "shared_camera"])
-    answer = await flow.submit(
-        {"camera": camera, "channel": channel, "keep_warm": keep_warm}
-    )
+    choice = {"camera": camera, "keep_warm": keep_warm}
+    answer = await flow.submit(choice | ({"channel": channel} if channel else {}))
     if answer.get("step_id") == "alexa":
         chosen = {"motion": motion, "speaker": speaker}
         given = {name: entity for name, entity in chosen.items() if entity}
