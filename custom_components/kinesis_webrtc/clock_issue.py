@@ -41,7 +41,9 @@ class ClockIssue:
             is_fixable=False,
             severity=ir.IssueSeverity.WARNING,
             translation_key="clock_skew",
-            translation_placeholders={"offset": f"{correction.total_seconds():+.0f}"},
+            translation_placeholders={
+                "offset": f"{abs(correction.total_seconds()):.0f}"
+            },
         )
 
     @callback

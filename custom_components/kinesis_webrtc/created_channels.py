@@ -18,7 +18,7 @@ from .const import (
     TAG_CREATED_BY,
 )
 from .created_list import CreatedList, CreatedRecord
-from .errors import as_home_assistant_error
+from .errors import as_home_assistant_error, async_text
 from .signaling import (
     CannotConnectError,
     ClockSkewError,
@@ -218,6 +218,6 @@ def _async_complain(hass: HomeAssistant, key: ChannelKey, err: SignalingError) -
             "channel": key.name,
             "account": key.account,
             "region": key.region,
-            "reason": str(as_home_assistant_error(err)),
+            "reason": async_text(hass, as_home_assistant_error(err)),
         },
     )

@@ -27,7 +27,7 @@ from .const import (
     SUBENTRY_TYPE_ALEXA_SKILL,
 )
 from .created_list import CreatedList, CreatedRecord
-from .errors import as_home_assistant_error
+from .errors import as_home_assistant_error, async_text
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ class CreatedStacks(CreatedList[ResourceKey, CreatedResource]):
         placeholders = {
             "account": account,
             "resources": "\n".join(f"- {key}" for key in left),
-            "reason": str(as_home_assistant_error(err)),
+            "reason": async_text(self._hass, as_home_assistant_error(err)),
         }
         ir.async_create_issue(
             self._hass,

@@ -2,10 +2,12 @@
 
 import logging
 
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import (
     HomeAssistantError,
     ServiceValidationError,
 )
+from homeassistant.helpers.translation import async_get_cached_translations
 
 from .alexa.errors import (
     AccessRefusedError,
@@ -104,6 +106,22 @@ def as_view_error(reason: RefusalReason | EndReason) -> HomeAssistantError:
     return HomeAssistantError(translation_domain=DOMAIN, translation_key=str(reason))
 
 
+@callback
+def async_text(hass: HomeAssistant, error: HomeAssistantError) -> str:
+    """Return a translated error's text in Home Assistant's language.
+
+    The frontend translates what is raised for its user. What is sent to it as a text
+    it shows as it is, and the error itself says it in English.
+    """
+    texts = async_get_cached_translations(
+        hass, hass.config.language, "exceptions", DOMAIN
+    )
+    text = texts.get(f"component.{DOMAIN}.exceptions.{error.translation_key}.message")
+    if text is None:
+        return str(error)
+    return text.format(**(error.translation_placeholders or {}))
+
+
 def _placeholders(err: SignalingError) -> dict[str, str]:
     """Return all that the texts of an error may name."""
     placeholders = {"operation": err.operation or "AWS", "code": err.key}
@@ -111,7 +129,7 @@ def _placeholders(err: SignalingError) -> dict[str, str]:
         case NotAuthorizedError(action=action):
             placeholders["action"] = action or f"kinesisvideo:{err.operation or '*'}"
         case ClockSkewError(offset=offset):
-            placeholders["offset"] = f"{offset:+.0f}"
+            placeholders["offset"] = f"{abs(offset):.0f}"
         case ServiceError(code=code):
             placeholders["code"] = code or err.key
         case InvalidArgumentError(message=message):

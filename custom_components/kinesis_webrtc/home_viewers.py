@@ -16,10 +16,10 @@ from homeassistant.components.camera import (
     WebRTCMessage,
     WebRTCSendMessage,
 )
-from homeassistant.core import callback
+from homeassistant.core import HomeAssistant, callback
 from webrtc_models import RTCIceCandidateInit
 
-from .errors import as_view_error
+from .errors import as_view_error, async_text
 from .peer import (
     AddressRules,
     CandidateGathered,
@@ -86,12 +86,14 @@ class HomeViewers:
     def __init__(
         self,
         *,
+        hass: HomeAssistant,
         peer: MasterPeer,
         ready: Callable[[], Awaitable[object]],
         ice_servers: Callable[[], Sequence[IceServer]],
         on_refused: Callable[[str, RefusalReason], None],
     ) -> None:
         """Bind the peer; an offer waits until `ready` returns, whatever it returns."""
+        self._hass = hass
         self._peer = peer
         self._ready = ready
         self._ice_servers = ice_servers
@@ -119,11 +121,11 @@ class HomeViewers:
         except OfferRefused as err:
             if self._forget(viewer_id, session):
                 self._on_refused(viewer_id, err.reason)
-                session.send(_error(err.reason))
+                session.send(self._error(err.reason))
         except TimeoutError:
             await self._peer.close(viewer_id, EndReason.NOT_DELIVERED)
             if self._forget(viewer_id, session):
-                session.send(_error(EndReason.NOT_DELIVERED))
+                session.send(self._error(EndReason.NOT_DELIVERED))
         except asyncio.CancelledError:
             self._forget(viewer_id, session)
             raise
@@ -201,7 +203,7 @@ class HomeViewers:
             return
         session = self._sessions.pop(event.viewer_id, None)
         if session is not None and event.reason not in _SILENT_ENDS:
-            session.send(_error(event.reason))
+            session.send(self._error(event.reason))
 
     async def async_stop(self) -> None:
         """Wait for what is under way; the peer itself ends the sessions."""
@@ -226,11 +228,10 @@ class HomeViewers:
         del self._sessions[viewer_id]
         return True
 
+    def _error(self, reason: RefusalReason | EndReason) -> WebRTCError:
+        return WebRTCError(str(reason), async_text(self._hass, as_view_error(reason)))
+
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _error(reason: RefusalReason | EndReason) -> WebRTCError:
-    return WebRTCError(str(reason), str(as_view_error(reason)))

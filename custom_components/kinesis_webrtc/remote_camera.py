@@ -9,6 +9,7 @@ from homeassistant.components.camera import (
     WebRTCAnswer,
     WebRTCCandidate,
     WebRTCClientConfiguration,
+    WebRTCError,
     WebRTCSendMessage,
 )
 from homeassistant.core import CALLBACK_TYPE, callback
@@ -18,7 +19,7 @@ from webrtc_models import RTCIceCandidateInit
 
 from .const import DOMAIN
 from .entity import channel_device_info
-from .errors import as_home_assistant_error
+from .errors import as_home_assistant_error, async_text
 from .relay import async_client_configuration
 from .remote_channel import RemoteChannel
 from .signaling import IceCandidate, SignalingError, is_complete, is_trickled
@@ -26,6 +27,8 @@ from .viewer_session import MasterAbsentError, SessionClosedError
 
 # Seconds. Core's Alexa waits 1.5 s after the answer for the last candidate.
 _CANDIDATES_WITHIN: Final = 1.2
+# As Home Assistant says it of what it cannot answer.
+_OFFER_FAILED: Final = "webrtc_offer_failed"
 # New in Home Assistant 2026.11.
 CAPABILITIES: Final = getattr(camera_component, "CameraEntityCapabilities", None)
 
@@ -115,12 +118,9 @@ class RemoteChannelCamera(Camera):
             )
         except SessionClosedError:
             return
-        except MasterAbsentError:
-            raise HomeAssistantError(
-                translation_domain=DOMAIN, translation_key="master_absent"
-            ) from None
-        except SignalingError as err:
-            raise as_home_assistant_error(err) from None
+        except (MasterAbsentError, SignalingError) as err:
+            send_message(WebRTCError(_OFFER_FAILED, self._text(err)))
+            return
         send_message(WebRTCAnswer(answer))
         if is_complete(answer):
             send_end()
@@ -150,6 +150,14 @@ class RemoteChannelCamera(Camera):
         """End the signaling of a viewer that has left."""
         self._async_forget_end(session_id)
         self._channel.async_close(session_id)
+
+    def _text(self, err: MasterAbsentError | SignalingError) -> str:
+        if isinstance(err, SignalingError):
+            return async_text(self.hass, as_home_assistant_error(err))
+        error = HomeAssistantError(
+            translation_domain=DOMAIN, translation_key="master_absent"
+        )
+        return async_text(self.hass, error)
 
     @callback
     def _async_forget_end(self, session_id: str) -> None:

@@ -118,6 +118,7 @@ class SharedCamera(SubentryRuntime):
             talk_sink=self._speaker,
         )
         self.home_viewers = HomeViewers(
+            hass=self._hass,
             peer=self._peer,
             ready=self._async_prepared,
             ice_servers=lambda: self.ice_servers,

@@ -28,6 +28,7 @@ from homeassistant.helpers import (
     instance_id,
     issue_registry as ir,
 )
+from homeassistant.helpers.translation import async_load_integrations
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -59,9 +60,21 @@ from .viewers import Sockets, patched_sockets
 
 KEYS = {CONF_ACCESS_KEY_ID: ACCOUNT_KEY, CONF_SECRET_ACCESS_KEY: "secret-example"}
 
-TRANSLATIONS = json.loads(
-    Path("custom_components/kinesis_webrtc/translations/en.json").read_text("utf-8")
-)
+
+def translations(language: str) -> Any:
+    """Return our texts."""
+    folder = Path("custom_components/kinesis_webrtc/translations")
+    return json.loads((folder / f"{language}.json").read_text("utf-8"))
+
+
+TRANSLATIONS = translations("en")
+
+
+async def async_speak_german(hass: HomeAssistant) -> Any:
+    """Change Home Assistant's language, and return our texts in it."""
+    hass.config.language = "de"
+    await async_load_integrations(hass, {DOMAIN})
+    return translations("de")
 
 
 def channel_arn(name: str, *, account: str = ACCOUNT, region: str = REGION) -> str:

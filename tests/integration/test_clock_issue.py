@@ -22,7 +22,7 @@ async def entry(hass: HomeAssistant, mock_client: AsyncMock) -> MockConfigEntry:
     return entry
 
 
-@pytest.mark.parametrize(("seconds", "shown"), [(612.4, "+612"), (-90, "-90")])
+@pytest.mark.parametrize(("seconds", "shown"), [(612.4, "612"), (-90, "90")])
 async def test_a_wrong_clock_is_named_until_it_is_right(
     hass: HomeAssistant,
     mock_client: AsyncMock,

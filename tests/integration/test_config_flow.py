@@ -40,7 +40,7 @@ NEW_KEYS = {CONF_ACCESS_KEY_ID: "AKIDOTHER", CONF_SECRET_ACCESS_KEY: "other-secr
 ERRORS = [
     (InvalidCredentialsError(), "invalid_credentials", {}),
     (ExpiredTokenError(), "expired_token", {}),
-    (ClockSkewError(offset=612.4), "clock_skew", {"offset": "+612"}),
+    (ClockSkewError(offset=612.4), "clock_skew", {"offset": "612"}),
     (
         NotAuthorizedError(action="kinesisvideo:ListSignalingChannels"),
         "not_authorized",
@@ -140,7 +140,7 @@ async def test_the_nearest_region_is_suggested(
 
 @pytest.mark.parametrize(
     ("offset", "shown"),
-    [(timedelta(minutes=10), "+600"), (timedelta(minutes=-10), "-600")],
+    [(timedelta(minutes=10), "600"), (timedelta(minutes=-10), "600")],
 )
 async def test_a_wrong_clock_is_measured_and_has_to_be_put_right(
     hass: HomeAssistant, mock_client: AsyncMock, offset: timedelta, shown: str

@@ -31,6 +31,7 @@ from .conftest import (
     REGION,
     TRANSLATIONS,
     Aws,
+    async_speak_german,
     channel_arn,
     check_text,
     make_channel,
@@ -268,6 +269,7 @@ async def test_the_repair_says_why_in_words(
     made: CreatedChannels,
     aws: Aws,
 ) -> None:
+    texts = await async_speak_german(hass)
     aws.client.delete_channel.side_effect = NotAuthorizedError(
         action="kinesisvideo:DeleteSignalingChannel"
     )
@@ -277,9 +279,9 @@ async def test_the_repair_says_why_in_words(
     issue = issue_registry.async_get_issue(DOMAIN, issue_id())
     assert issue is not None
     assert issue.translation_placeholders is not None
-    assert issue.translation_placeholders["reason"] == (
-        "The keys of the AWS account lack a right: "
-        "allow the IAM action kinesisvideo:DeleteSignalingChannel"
+    text = texts["exceptions"]["not_authorized"]["message"]
+    assert issue.translation_placeholders["reason"] == text.format(
+        action="kinesisvideo:DeleteSignalingChannel"
     )
 
 

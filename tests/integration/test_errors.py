@@ -82,7 +82,7 @@ def test_every_error_has_a_text_for_forms(
             {"action": "kinesisvideo:TagResource", "operation": "TagResource"},
         ),
         (NotAuthorizedError(), {"action": "kinesisvideo:*", "operation": "AWS"}),
-        (ClockSkewError(offset=-1.6), {"offset": "-2"}),
+        (ClockSkewError(offset=-1.6), {"offset": "2"}),
         (ServiceError(code="Oops"), {"code": "Oops"}),
         (ServiceError(), {"code": "service_error"}),
         (InvalidArgumentError("too long"), {"detail": "too long"}),

@@ -31,7 +31,7 @@ from custom_components.kinesis_webrtc.peer import (
 )
 from custom_components.kinesis_webrtc.signaling import IceServer
 
-from .conftest import TRANSLATIONS
+from .conftest import TRANSLATIONS, async_speak_german
 
 # Browsers at home hide their addresses behind names.
 RULES = AddressRules(names=True)
@@ -44,13 +44,14 @@ END = WebRTCCandidate(RTCIceCandidateInit(""))
 class Home:
     """The viewers of a camera whose peer the test decides about."""
 
-    def __init__(self) -> None:
+    def __init__(self, hass: HomeAssistant) -> None:
         self.peer = create_autospec(MasterPeer, instance=True)
         self.peer.answer.return_value = TRICKLE
         self.ready = AsyncMock()
         self.refused = MagicMock()
         self.sent: list[WebRTCMessage] = []
         self.viewers = HomeViewers(
+            hass=hass,
             peer=self.peer,
             ready=self.ready,
             ice_servers=lambda: ICE_SERVERS,
@@ -75,7 +76,7 @@ class Home:
 async def home(hass: HomeAssistant) -> AsyncIterator[Home]:
     hass.config.components.add(DOMAIN)
     await async_load_integrations(hass, {DOMAIN})
-    home = Home()
+    home = Home(hass)
     yield home
     await home.viewers.async_stop()
 
@@ -256,6 +257,18 @@ async def test_a_view_that_ends_says_why(home: Home, reason: EndReason) -> None:
     assert isinstance(error, WebRTCError)
     assert error.code == str(reason)
     assert error.message == TRANSLATIONS["exceptions"][str(reason)]["message"]
+
+
+async def test_why_a_view_ends_is_said_in_home_assistants_language(
+    hass: HomeAssistant, home: Home
+) -> None:
+    texts = await async_speak_german(hass)
+    await home.answer()
+    home.viewers.async_ended(ended(EndReason.SOURCE_FAILED))
+
+    error = home.sent[-1]
+    assert isinstance(error, WebRTCError)
+    assert error.message == texts["exceptions"]["source_failed"]["message"]
 
 
 @pytest.mark.parametrize("reason", [EndReason.VIEWER_LOST, EndReason.VIEWER_CLOSED])

@@ -30,7 +30,7 @@ from custom_components.kinesis_webrtc.signaling import (
 )
 from custom_components.kinesis_webrtc.viewer_session import MasterAbsentError
 
-from .conftest import TRANSLATIONS
+from .conftest import TRANSLATIONS, async_speak_german
 from .viewers import Sockets
 
 CAMERA = "camera.cabin"
@@ -177,14 +177,21 @@ async def test_nobody_on_the_channel_is_told_to_the_user(
 
 
 async def test_what_aws_refuses_is_told_to_the_user(
-    view: View, sockets: Sockets
+    hass: HomeAssistant,
+    view: View,
+    sockets: Sockets,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    texts = await async_speak_german(hass)
     await view.offer()
     socket = await sockets.wait()
     socket.fail(NotAuthorizedError(action="kinesisvideo:ConnectAsViewer"))
     event = await view.event()
     assert event["type"] == "error"
-    assert "kinesisvideo:ConnectAsViewer" in event["message"]
+    text = texts["exceptions"]["not_authorized"]["message"]
+    assert event["message"] == text.format(action="kinesisvideo:ConnectAsViewer")
+    # Whoever views knows; the camera that is not there is no error of this home.
+    assert "Error handling WebRTC offer" not in caplog.text
 
 
 async def test_a_candidate_of_no_session_is_ignored(
