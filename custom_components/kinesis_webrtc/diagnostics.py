@@ -28,6 +28,7 @@ from .const import (
 from .coordinator import KinesisWebRTCConfigEntry
 from .peer import CameraFeed
 from .remote_channel import RemoteChannel
+from .self_test_report import SelfTestReport
 from .session_log import SessionRecord
 from .shared_camera import SharedCamera
 from .signaling import IceServerCache, SignalingError
@@ -108,6 +109,7 @@ def _shared_camera(camera: SharedCamera) -> dict[str, Any]:
         "alexa_feed": (
             None if camera.alexa_feed is camera.feed else _feed(camera.alexa_feed)
         ),
+        "self_test": _self_test(camera.self_test.report),
         "offers_expired": camera.sessions.offers_expired,
         "sessions": _sessions(camera.sessions.records),
     }
@@ -122,6 +124,26 @@ def _feed(feed: CameraFeed) -> dict[str, Any]:
         "format": asdict(feed.format) if feed.format else None,
         "shrunk_for_alexa_from": feed.small.shrunk_from,
         "encoding_cpu_percent": round(feed.cpu_percent, 1),
+    }
+
+
+def _self_test(report: SelfTestReport | None) -> dict[str, Any] | None:
+    """Tell what came out, without AWS's own words."""
+    if report is None:
+        return None
+    return {
+        "verdict": report.verdict,
+        "advice": report.advice.key if report.advice else None,
+        "connection": report.connection,
+        "stages": [
+            {
+                "stage": each.stage,
+                "verdict": each.verdict,
+                "ms": None if each.ms is None else round(each.ms),
+            }
+            for each in report.stages
+        ],
+        "alexa": [asdict(each) for each in report.rules],
     }
 
 

@@ -47,7 +47,7 @@ from .signaling import (
 # last of them to itself.
 ALEXA_DEADLINE: Final = 5.0
 CONNECT_WITHIN: Final = 15.0
-PICTURE_WITHIN: Final = 20.0
+PICTURE_WITHIN: Final = 25.0  # after 20 the master itself says what is wrong
 GATHER_WITHIN: Final = 11.0
 # A channel takes five offers a second, of whomever they are.
 LIMIT_PASSES: Final = 1.1

@@ -43,6 +43,15 @@ from custom_components.kinesis_webrtc.peer import (
     Timings,
 )
 from custom_components.kinesis_webrtc.peer.reader import StreamFormat
+from custom_components.kinesis_webrtc.self_test_report import (
+    Advice,
+    AlexaRule,
+    RuleResult,
+    SelfTestReport,
+    Stage,
+    StageResult,
+    Verdict,
+)
 from custom_components.kinesis_webrtc.signaling import (
     IceCandidate,
     IceServer,
@@ -184,6 +193,40 @@ async def test_each_channel_is_told_of(
     )
     found = await get_diagnostics_for_device(hass, hass_client, entry, device)
     assert found == snapshot(exclude=UNSTABLE)
+
+
+async def test_the_last_self_test_is_told_of(
+    hass: HomeAssistant, hass_client: ClientSessionGenerator, entry: MockConfigEntry
+) -> None:
+    (camera,) = entry.runtime_data.shared_cameras.values()
+    advice = Advice(key="invalid_argument", placeholders={"detail": "AWS's own words"})
+    camera.self_test.report = SelfTestReport(
+        stages=(
+            StageResult(stage=Stage.CHANNEL, verdict=Verdict.PASSED, ms=4.2),
+            StageResult(
+                stage=Stage.MASTER, verdict=Verdict.FAILED, ms=80.0, advice=advice
+            ),
+            StageResult(stage=Stage.OFFER, verdict=Verdict.NOT_REACHED),
+        ),
+        rules=(
+            RuleResult(rule=AlexaRule.SIZE, verdict=Verdict.PASSED, value="640x360"),
+        ),
+    )
+
+    found = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+
+    assert found["shared_cameras"][0]["self_test"] == {
+        "verdict": "master",
+        "advice": "invalid_argument",
+        "connection": None,
+        "stages": [
+            {"stage": "channel", "verdict": "passed", "ms": 4},
+            {"stage": "master", "verdict": "failed", "ms": 80},
+            {"stage": "offer", "verdict": "not_reached", "ms": None},
+        ],
+        "alexa": [{"rule": "alexa_size", "verdict": "passed", "value": "640x360"}],
+    }
+    assert "own words" not in json.dumps(found)
 
 
 async def test_nothing_secret_is_told(

@@ -49,6 +49,15 @@ async def test_pauses_grow_further_while_nobody_watches(
     assert pauses == [1, *longest]
 
 
+async def test_the_last_attempt_comes_when_patience_ends(
+    make: Callable[..., Patience], pauses: list[float]
+) -> None:
+    patience = make(backoff_floor=8, source_patience=10)
+    for _ in range(2):
+        await patience.pause(is_watched=True)
+    assert pauses == [8, pytest.approx(10, abs=1)]
+
+
 async def test_a_picture_or_a_wish_begins_anew(
     make: Callable[..., Patience], pauses: list[float]
 ) -> None:

@@ -53,8 +53,13 @@ class Patience:
 
     async def pause(self, *, is_watched: bool) -> None:
         """Wait before the next attempt; longer each time, but for who wishes."""
+        pause = self._backoff
+        left = self._since + self._limits.source_patience - time.monotonic()
+        if is_watched and left > 0:
+            # Viewers are given up after an attempt: the last one comes in time.
+            pause = min(pause, left)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._backoff):
+            async with asyncio.timeout(pause):
                 await self._wished_for.wait()
             self._wished_for.clear()
             return
