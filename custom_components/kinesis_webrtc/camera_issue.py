@@ -2,9 +2,11 @@
 
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 
 from .const import DOMAIN
+from .errors import async_text
 from .peer import EndReason, RefusalReason
 
 _REASONS = frozenset(
@@ -32,6 +34,10 @@ class CameraIssue:
         """Complain, if a view ended since the camera gave nothing to see."""
         if reason not in _REASONS:
             return
+        # What happened to a stream has a text only where it is not FFmpeg's own word.
+        cause = HomeAssistantError(
+            translation_domain=DOMAIN, translation_key=detail or str(reason)
+        )
         ir.async_create_issue(
             self._hass,
             DOMAIN,
@@ -45,7 +51,7 @@ class CameraIssue:
             ),
             translation_placeholders={
                 "camera": self._subentry.title,
-                "cause": detail or str(reason),
+                "cause": async_text(self._hass, cause),
             },
         )
 

@@ -16,7 +16,7 @@ from custom_components.kinesis_webrtc.peer import (
 )
 from custom_components.kinesis_webrtc.signaling import SdpOffer
 
-from .conftest import TRANSLATIONS, check_text
+from .conftest import TRANSLATIONS, async_speak_german, check_text
 from .masters import Master
 
 
@@ -61,6 +61,19 @@ async def test_an_offer_that_is_refused_for_the_cameras_sake_is_too(
 
     (issue,) = issues(issue_registry)
     assert issue.translation_key == "camera_failed"
+
+
+async def test_what_we_know_of_the_cause_is_said_in_words(
+    hass: HomeAssistant, master: Master, issue_registry: ir.IssueRegistry
+) -> None:
+    texts = await async_speak_german(hass)
+    master.on_event(ended(EndReason.SOURCE_FAILED, "camera_removed"))
+
+    (issue,) = issues(issue_registry)
+    assert issue.translation_placeholders == {
+        "camera": "Front door",
+        "cause": texts["exceptions"]["camera_removed"]["message"],
+    }
 
 
 async def test_the_next_picture_takes_the_complaint_back(
