@@ -335,3 +335,18 @@ async def test_viewer_that_cannot_be_sent_to_is_let_go(
     assert ended.reason == EndReason.CONNECTION_FAILED
     seen = len(sound.packets.pictures())
     await sound.packets.wait(lambda: len(sound.packets.pictures()) > seen + 5)
+
+
+async def test_viewer_that_no_thread_sends_to_is_let_go(
+    join: Join, master: MasterPeer, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(master.feed.fanout, "add", refuse)
+        await join("broken")
+        ended = await recorder.wait(Ended, "broken")
+    assert ended.reason == EndReason.CONNECTION_FAILED
+    sound = await join("sound")
+    await sound.packets.wait(lambda: len(sound.packets.pictures()) > 5)

@@ -86,7 +86,12 @@ class MediaStream:
             ),
         )
         self._outlet = Outlet(internals.ice_connection(transport), self._loop)
-        self._fanout.add(self)
+        try:
+            self._fanout.add(self)
+        except RuntimeError:
+            # There may be too many threads: a viewer that gets nothing is to go.
+            self.fail()
+            raise
 
     def stop(self) -> None:
         """Send no more; may be called more than once."""
