@@ -54,6 +54,7 @@ class Peer:
         return await Websocket.connect(
             self._session,
             self.url,
+            reach=3,
             heartbeat=heartbeat,
             on_message=self.messages.append,
             on_closed=self.closed.append,
@@ -132,7 +133,12 @@ async def test_failing_handler_does_not_end_the_reading(
 
     await peer.serve(serve)
     websocket = await Websocket.connect(
-        peer._session, peer.url, heartbeat=10, on_message=fail, on_closed=lambda _: None
+        peer._session,
+        peer.url,
+        reach=3,
+        heartbeat=10,
+        on_message=fail,
+        on_closed=lambda _: None,
     )
     await websocket.wait_closed()
 

@@ -155,6 +155,7 @@ class SignalingConnection:
                     websocket = await Websocket.connect(
                         self._session,
                         url,
+                        reach=self._times.reach,
                         heartbeat=self._times.heartbeat,
                         on_message=self._on_message,
                         on_closed=self._closed,

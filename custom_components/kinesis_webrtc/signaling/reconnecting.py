@@ -31,6 +31,9 @@ class ConnectionTimes:
     """
 
     connect: float = 10
+    # Of them for TCP and TLS. Into a way that is gone TCP sends after 1, 3 and 7 s, so
+    # that a new attempt meets the way's return sooner than a long one.
+    reach: float = 3
     heartbeat: float = 10
     send: float = 5
     # A socket that lived for this long proves that connecting works.

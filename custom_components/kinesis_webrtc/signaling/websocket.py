@@ -7,6 +7,7 @@ import logging
 import aiohttp
 from yarl import URL
 
+from .keepalive import keep_probing
 from .messages import (
     GoAway,
     IceCandidate,
@@ -70,22 +71,33 @@ class Websocket:
         session: aiohttp.ClientSession,
         url: str,
         *,
+        reach: float,
         heartbeat: float,
         on_message: Callable[[Message], None],
         on_closed: Callable[[Websocket], None],
     ) -> Websocket:
         """Open the presigned URL; raises aiohttp's errors.
 
-        A ping goes out after `heartbeat` seconds of silence, and the socket ends if
-        half of that passes without an answer.
+        TCP and TLS have `reach` seconds. A ping goes out after `heartbeat` seconds of
+        silence, and the socket ends if half of that passes without an answer.
         """
-        socket = await session.ws_connect(
-            # yarl would decode what was signed encoded.
-            URL(url, encoded=True),
-            heartbeat=heartbeat,
-            max_msg_size=_MAX_FRAME,
-            timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
-        )
+        # Only a session can bound that; this one has the other's connector, and its end
+        # is not the socket's.
+        async with aiohttp.ClientSession(
+            connector=session.connector,
+            connector_owner=False,
+            cookie_jar=session.cookie_jar,
+            headers=session.headers,
+            timeout=aiohttp.ClientTimeout(sock_connect=reach),
+        ) as bounded:
+            socket = await bounded.ws_connect(
+                # yarl would decode what was signed encoded.
+                URL(url, encoded=True),
+                heartbeat=heartbeat,
+                max_msg_size=_MAX_FRAME,
+                timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+            )
+        keep_probing(socket.get_extra_info("socket"))
         return cls(socket, on_message=on_message, on_closed=on_closed)
 
     @property
