@@ -59,9 +59,9 @@ async def async_setup_entry(
 async def async_update_entry(
     hass: HomeAssistant, entry: KinesisWebRTCConfigEntry
 ) -> None:
-    """Follow a changed entry: reload for the account's own data only."""
+    """Follow a changed entry: reload for another region or other options only."""
     runtime = entry.runtime_data
-    if (runtime.data, runtime.options) != (entry.data, entry.options):
+    if runtime.async_must_reload(entry):
         hass.config_entries.async_schedule_reload(entry.entry_id)
         return
     await runtime.async_update(entry)

@@ -16,9 +16,8 @@ from .const import (
 from .created_channels import async_get_created_channels
 from .created_stacks import account_of, async_get_created_stacks
 from .signaling import (
+    KEYS_REFUSED,
     Credentials,
-    ExpiredTokenError,
-    InvalidCredentialsError,
     SignalingClient,
     SignalingError,
 )
@@ -32,12 +31,17 @@ def async_create_client(
     """Create the client of an account; no request is made."""
     return SignalingClient(
         region=data[CONF_REGION],
-        credentials=Credentials(
-            access_key_id=data[CONF_ACCESS_KEY_ID],
-            secret_access_key=data[CONF_SECRET_ACCESS_KEY],
-            session_token=data.get(CONF_SESSION_TOKEN) or None,
-        ),
+        credentials=credentials_of(data),
         execute=hass.async_add_executor_job,
+    )
+
+
+def credentials_of(data: Mapping[str, Any]) -> Credentials:
+    """Return the keys of an account."""
+    return Credentials(
+        access_key_id=data[CONF_ACCESS_KEY_ID],
+        secret_access_key=data[CONF_SECRET_ACCESS_KEY],
+        session_token=data.get(CONF_SESSION_TOKEN) or None,
     )
 
 
@@ -45,7 +49,7 @@ def async_handle_refusal(
     hass: HomeAssistant, entry: ConfigEntry, error: SignalingError | None
 ) -> None:
     """Ask the user for new keys if AWS no longer takes the stored ones."""
-    if isinstance(error, InvalidCredentialsError | ExpiredTokenError):
+    if isinstance(error, KEYS_REFUSED):
         entry.async_start_reauth(hass)
 
 

@@ -66,9 +66,8 @@ class AlexaSkill(SubentryRuntime):
     ) -> None:
         """Bind the skill; nothing is asked yet."""
         super().__init__(hass=hass, entry=entry, subentry=subentry)
-        self.parameters = parameters(hass, entry, subentry.data[CONF_SKILL_ID])
         self._issues = SkillIssues(hass=hass, entry=entry, subentry=subentry)
-        self._check = BackendCheck(hass=hass, entry=entry, issues=self._issues)
+        self._bind()
         self._secrets: SkillSecrets | None = None
         self._gateways: dict[GatewayRegion, EventGateway] = {}
         # What happens before the gateways are there; they know what is stale.
@@ -81,6 +80,15 @@ class AlexaSkill(SubentryRuntime):
         self._wanted = asyncio.Event()
         self._error: AlexaSkillError | None = None
         self._expecting_until = 0.0
+
+    def _bind(self) -> None:
+        """Make what uses the account's keys."""
+        self.parameters = parameters(
+            self._hass, self._entry, self.subentry.data[CONF_SKILL_ID]
+        )
+        self._check = BackendCheck(
+            hass=self._hass, entry=self._entry, issues=self._issues
+        )
 
     @callback
     @override
@@ -98,6 +106,12 @@ class AlexaSkill(SubentryRuntime):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._issues.async_clear()
+
+    @override
+    async def async_exchange_keys(self) -> None:
+        """Look again with the new keys; what is to be sent to Alexa stays."""
+        self._bind()
+        self.async_look_again()
 
     @override
     async def _async_follow(self, old: Mapping[str, Any]) -> None:
@@ -202,9 +216,13 @@ class AlexaSkill(SubentryRuntime):
 
     async def _async_look(self) -> None:
         """Look once, and say so when that begins to fail and when it works again."""
+        parameters = self.parameters
         try:
             await self._async_read()
         except AlexaSkillError as err:
+            if parameters is not self.parameters:
+                # The keys were exchanged meanwhile, and another look is due.
+                return
             if self._error is None:
                 _LOGGER.warning(
                     "The Alexa skill's parameters cannot be read: %s",

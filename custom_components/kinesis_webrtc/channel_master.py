@@ -71,6 +71,7 @@ class ChannelMaster:
         self._title = subentry.title
         self._client = client
         self._peer = peer
+        self._prepared: asyncio.Future[None] | None = None
         self._stun_server = stun_server
         self._on_changed = on_changed
         self._task: asyncio.Task[None] | None = None
@@ -123,22 +124,33 @@ class ChannelMaster:
     @callback
     def async_start(self, *, prepared: asyncio.Future[None]) -> None:
         """Go on the channel in the background, as soon as the peer is prepared."""
+        self._prepared = prepared
         self._task = self._entry.async_create_background_task(
             self._hass, self._run(prepared), f"{DOMAIN} master {self._title}"
         )
         self._task.add_done_callback(async_tell_of_failure)
 
+    async def async_restart(self) -> None:
+        """Begin anew on the channel, as one who may have other rights; the views go on."""
+        if self._prepared is not None:
+            await self._async_leave()
+            self._rights.async_clear()
+            self.async_start(prepared=self._prepared)
+
     async def async_stop(self) -> None:
         """Leave the channel, and end the views of its viewers."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await self._async_leave()
         for task in self._look_ups:
             task.cancel()
         await self._desk.shutdown()
         self._rights.async_clear()
         self._issue.async_clear()
         self.connected = False
+
+    async def _async_leave(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
 
     @callback
     def async_send_candidate(self, event: CandidateGathered | EndOfCandidates) -> None:

@@ -6,6 +6,7 @@ import re
 from typing import Any, Final, override
 
 from homeassistant.config_entries import (
+    SOURCE_REAUTH,
     ConfigEntry,
     ConfigEntryState,
     ConfigFlow,
@@ -163,7 +164,11 @@ class KinesisWebRTCConfigFlow(ConfigFlow, domain=DOMAIN):
         if not await self._async_check(data):
             return self._show_form(step_id, KEYS_SCHEMA, user_input, entry)
         self._abort_if_unique_id_mismatch()
-        # The update listener reloads the entry, but only a loaded one has a listener.
+        # Nobody needs to ask for keys any more.
+        for flow in entry.async_get_active_flows(self.hass, {SOURCE_REAUTH}):
+            if flow["flow_id"] != self.flow_id:
+                self.hass.config_entries.flow.async_abort(flow["flow_id"])
+        # The update listener hands the keys on, but only a loaded entry has a listener.
         if entry.state is not ConfigEntryState.LOADED:
             self.hass.config_entries.async_schedule_reload(entry.entry_id)
         return self.async_update_and_abort(entry, data=data)

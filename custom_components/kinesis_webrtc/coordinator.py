@@ -8,10 +8,11 @@ from typing import Any
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
 
-from .account import async_create_client
+from .account import async_create_client, credentials_of
 from .alexa_skill import AlexaSkill
 from .clock_issue import ClockIssue
 from .const import (
+    CONF_REGION,
     CONF_RELAY_CHANNEL_ARN,
     CONF_STUN_SERVER,
     SUBENTRY_TYPE_ALEXA_SKILL,
@@ -144,19 +145,40 @@ class AccountRuntime:
         self.shared_cameras.async_start(entry)
         self.remote_channels.async_start(entry)
 
+    @callback
+    def async_must_reload(self, entry: KinesisWebRTCConfigEntry) -> bool:
+        """Return whether more has changed than what is followed while all goes on."""
+        return (self.data[CONF_REGION], self.options) != (
+            entry.data[CONF_REGION],
+            entry.options,
+        )
+
     async def async_update(self, entry: KinesisWebRTCConfigEntry) -> None:
-        """Bring what runs in line with the entry's subentries.
+        """Bring what runs in line with the entry's keys and subentries.
 
         Only what was added, changed or removed is touched: the pictures and the
-        sockets of the other cameras go on. A change that comes while all is stopped is
-        for the next set-up.
+        sockets of the other cameras go on. New keys end no picture either. A change that
+        comes while all is stopped is for the next set-up.
         """
         async with self.lock:
             if self.has_stopped:
                 return
+            if self.data != entry.data:
+                await self._async_exchange_keys(entry)
             await self.alexa_skills.async_update(entry)
             await self.shared_cameras.async_update(entry)
             await self.remote_channels.async_update(entry)
+
+    async def _async_exchange_keys(self, entry: KinesisWebRTCConfigEntry) -> None:
+        self.data = entry.data
+        self.client.exchange_credentials(credentials_of(entry.data))
+        holders: list[SubentryRuntime | Relay] = [
+            *self.alexa_skills.values(),
+            *self.shared_cameras.values(),
+            *self.remote_channels.values(),
+            *([self.relay] if self.relay is not None else []),
+        ]
+        await asyncio.gather(*(holder.async_exchange_keys() for holder in holders))
 
     async def async_stop(self) -> None:
         """Stop every channel, and the relays, for good."""

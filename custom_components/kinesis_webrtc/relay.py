@@ -71,9 +71,18 @@ class Relay:
         self._unregister = async_register_ice_servers(
             self._hass, self._registered_servers
         )
+        self._async_fetch()
+
+    @callback
+    def _async_fetch(self) -> None:
         self._task = self._entry.async_create_background_task(
             self._hass, self._ice_servers.run(), f"{DOMAIN} relays"
         )
+
+    async def async_exchange_keys(self) -> None:
+        """Fetch the servers at once; those that are known stay offered."""
+        await self._async_stop_fetching()
+        self._async_fetch()
 
     async def async_stop(self) -> None:
         """Offer the servers no longer."""
@@ -81,6 +90,9 @@ class Relay:
             self._unregister()
             self._unregister = None
             self._hass.data[_RELAYS].remove(self)
+        await self._async_stop_fetching()
+
+    async def _async_stop_fetching(self) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])

@@ -135,12 +135,21 @@ class RemoteChannel(SubentryRuntime):
         )
 
     @override
-    async def async_stop(self) -> None:
-        """End every view's signaling."""
+    async def async_exchange_keys(self) -> None:
+        """Fetch ICE servers at once; the views go on."""
+        await self._async_stop_fetching()
+        self.async_start()
+
+    async def _async_stop_fetching(self) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
+
+    @override
+    async def async_stop(self) -> None:
+        """End every view's signaling."""
+        await self._async_stop_fetching()
         self._rights.async_clear()
         self._issue.async_clear()
         await self.still.async_stop()

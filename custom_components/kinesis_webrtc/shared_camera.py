@@ -251,24 +251,24 @@ class SharedCamera(SubentryRuntime):
         if self._channel is not None:
             await self._channel.async_stop()
             self._channel = None
-        self._async_changed()
+
+    @override
+    async def async_exchange_keys(self) -> None:
+        if self._channel is not None:
+            await self._channel.async_restart()
 
     @override
     async def _async_follow(self, old: Mapping[str, Any]) -> None:
-        if any(
-            old.get(key) != self._data.get(key)
-            for key in (CONF_CAMERA, CONF_ALEXA_STREAM)
-        ):
+        new = self._data
+        changed = {key for key in {**old, **new} if old.get(key) != new.get(key)}
+        if changed & {CONF_CAMERA, CONF_ALEXA_STREAM}:
             await self._async_stop_camera()
             self._bind()
             self._async_start_camera()
-        elif (
-            old[CONF_CHANNEL_ARN] != self._data[CONF_CHANNEL_ARN]
-            or old.get(CONF_SHARING, True) != self.sharing
-        ):
+        elif CONF_CHANNEL_ARN in changed or old.get(CONF_SHARING, True) != self.sharing:
             await self._async_stop_channel()
             self._async_start_channel()
-        if old.get(CONF_SPEAKER) != self._data.get(CONF_SPEAKER):
+        if CONF_SPEAKER in changed:
             await self._async_change_speaker()
         self._keep_warm.async_follow()
         await self._alexa.async_follow()

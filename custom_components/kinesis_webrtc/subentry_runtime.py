@@ -59,6 +59,10 @@ class SubentryRuntime(ABC):
         """Stop, and leave nothing behind."""
 
     @abstractmethod
+    async def async_exchange_keys(self) -> None:
+        """Use the account's new keys wherever old ones may have been refused."""
+
+    @abstractmethod
     async def _async_follow(self, old: Mapping[str, Any]) -> None:
         """Act on the subentry's new data, and touch only what the change is about."""
 

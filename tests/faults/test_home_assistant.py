@@ -10,10 +10,13 @@ import pytest_asyncio
 
 from tests.e2e.harness.alexa_lambda import AlexaLambda
 from tests.e2e.harness.camera import RtspCamera
-from tests.e2e.harness.emulator import Emulator
-from tests.e2e.harness.home_assistant import HomeAssistant
+from tests.e2e.harness.emulator import Emulator, readme_policy
+from tests.e2e.harness.flows import ENTRIES, Flow
+from tests.e2e.harness.home_assistant import INTEGRATION, HomeAssistant
 from tests.e2e.harness.inside import Census, Inside
+from tests.e2e.harness.mistakes import rotate_keys
 from tests.e2e.harness.scenario import (
+    Account,
     SharedCamera,
     add_camera,
     share_a_camera,
@@ -90,6 +93,64 @@ async def test_reloading_ends_views_and_nothing_else(
         await home.client.wait_for_state(shared.connected, "on")
         async with view(emulator, channel):
             pass
+
+
+async def wanted_flow(home: HomeAssistant) -> Flow:
+    """Return the flow that Home Assistant asks the user to go through."""
+    async with asyncio.timeout(20):
+        while True:
+            for flow in await home.client.command("config_entries/flow/progress"):
+                return Flow(home.client, ENTRIES, flow)
+            await asyncio.sleep(0.2)
+
+
+def given(keys: Account) -> dict[str, object]:
+    """Return what is typed into a form that asks for keys."""
+    return {
+        "access_key_id": keys.access_key_id,
+        "secret_access_key": keys.secret_access_key,
+    }
+
+
+@pytest.mark.timeout(180)
+async def test_new_keys_are_taken_while_views_go_on(
+    home: HomeAssistant, shared: SharedCamera, emulator: Emulator, channel: str
+) -> None:
+    old = emulator.home_assistant
+    async with view(emulator, channel) as watcher:
+        since = watcher.mark()
+        keys = await rotate_keys(emulator)
+        await emulator.act("remove_user", access_key_id=old.access_key_id)
+        arn = (await emulator.only_channel())["ChannelARN"]
+        await emulator.act("connections", channel=arn, action="cut")
+
+        flow = await wanted_flow(home)
+        assert (await flow.submit(given(keys)))["reason"] == "reauth_successful"
+        await home.client.wait_for_state(shared.connected, "on")
+        async with view(emulator, channel):
+            await watcher.see(25)
+
+        await emulator.act(
+            "add_user",
+            name="home-assistant",
+            access_key_id=old.access_key_id,
+            secret_access_key=old.secret_access_key,
+            policies=[readme_policy()],
+        )
+        flow = await Flow.start(
+            home.client, ENTRIES, INTEGRATION, entry_id=shared.entry_id
+        )
+        assert (await flow.submit(given(old)))["reason"] == "reconfigure_successful"
+        await emulator.act("remove_user", access_key_id=keys.access_key_id)
+        async with view(emulator, channel):
+            await watcher.see(25)
+        assert not watcher.missed(since).disturbed, watcher.missed(since)
+    assert await home.client.command("config_entries/flow/progress") == []
+    found = await home.client.command("repairs/list_issues")
+    assert found["issues"] == []
+    home.excuse(
+        r"^Signaling channel .* is not connected, trying on: .*: UnrecognizedClient"
+    )
 
 
 async def test_unloading_leaves_nothing(
@@ -226,7 +287,7 @@ async def test_a_camera_may_be_deleted_while_it_is_viewed(
 
 
 @pytest.mark.timeout(180)
-async def test_a_restart_says_goodbye_and_begins_anew(
+async def test_a_restart_begins_anew_and_removing_the_account_ends_it_all(
     emulator: Emulator, inside: Inside, camera: RtspCamera, tmp_path: Path
 ) -> None:
     async with Emulator() as other:
@@ -251,6 +312,13 @@ async def test_a_restart_says_goodbye_and_begins_anew(
             tmp_path, environment=other.environment_by(inside)
         ) as again:
             await again.client.wait_for_state(shared.connected, "on")
-            async with view(other, channel):
-                pass
+            async with view(other, channel) as watcher:
+                await again.client.delete(
+                    f"/api/config/config_entries/entry/{shared.entry_id}"
+                )
+                await watcher.over()
+            await camera.wait_until_idle()
+            assert (await other.state())["channels"] == {}
+            left = await inside.census(again)
+            assert left.tasks == {}
         again.log.assert_clean()

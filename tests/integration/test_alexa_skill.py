@@ -20,7 +20,7 @@ from pytest_homeassistant_custom_component.test_util.aiohttp import (
 
 from custom_components.kinesis_webrtc import alexa_skill
 from custom_components.kinesis_webrtc.alexa_skill import AlexaSkill
-from custom_components.kinesis_webrtc.const import DOMAIN
+from custom_components.kinesis_webrtc.const import CONF_ACCESS_KEY_ID, DOMAIN
 from custom_components.kinesis_webrtc.diagnostics import (
     async_get_config_entry_diagnostics,
 )
@@ -443,6 +443,24 @@ async def test_keys_that_are_refused_are_asked_for(
     await skill_aws.reaches(lambda: skill_aws.refused > 0)
     await hass.async_block_till_done()
     assert list(entry.async_get_active_flows(hass, {"reauth"}))
+
+
+async def test_keys_that_are_exchanged_are_used_at_once(
+    hass: HomeAssistant, make: Callable[..., Any], skill_aws: SkillAws
+) -> None:
+    skill_aws.callers["AKIAOTHER"] = skill_aws.callers.pop(ACCOUNT_KEY)
+    entry, skill = await make()
+    await skill_aws.reaches(lambda: skill_aws.refused > 0)
+    await hass.async_block_till_done()
+    assert skill.state.error == "KeysRefusedError"
+
+    hass.config_entries.async_update_entry(
+        entry, data={**entry.data, CONF_ACCESS_KEY_ID: "AKIAOTHER"}
+    )
+    async with asyncio.timeout(5):
+        while skill.state.error is not None:
+            await hass.async_block_till_done()
+    assert skill.state.has_secrets
 
 
 async def test_somebody_who_has_just_linked_is_seen_soon(

@@ -7,6 +7,7 @@ from unittest.mock import AsyncMock
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, InvalidData
+from homeassistant.helpers.issue_registry import IssueRegistry
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -272,6 +273,22 @@ async def test_keys_are_replaced(
     assert result["reason"] == f"{source}_successful"
     assert loaded_entry.data == {CONF_REGION: REGION, **NEW_KEYS}
     updated.assert_awaited_once()
+
+
+async def test_nobody_is_asked_for_keys_any_more_that_were_given_unasked(
+    hass: HomeAssistant,
+    loaded_entry: MockConfigEntry,
+    issue_registry: IssueRegistry,
+) -> None:
+    loaded_entry.async_start_reauth(hass)
+    await hass.async_block_till_done()
+    assert issue_registry.issues
+    result = await start_keys_flow(hass, loaded_entry, "reconfigure")
+
+    await submit(hass, result["flow_id"], NEW_KEYS)
+
+    assert not hass.config_entries.flow.async_progress()
+    assert not issue_registry.issues
 
 
 @pytest.mark.parametrize("source", ["reauth", "reconfigure"])

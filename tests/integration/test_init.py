@@ -14,7 +14,11 @@ from homeassistant.helpers import (
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.kinesis_webrtc.const import CONF_SECRET_ACCESS_KEY, DOMAIN
+from custom_components.kinesis_webrtc.const import (
+    CONF_REGION,
+    CONF_SECRET_ACCESS_KEY,
+    DOMAIN,
+)
 from custom_components.kinesis_webrtc.created_channels import (
     ChannelKey,
     CreatedChannels,
@@ -275,12 +279,38 @@ async def test_removing_the_account_while_aws_is_away_names_what_stays(
     assert issue.translation_placeholders["channel"] == "ha-front-door"
 
 
-async def test_other_keys_reload_the_account(
+async def test_other_keys_are_exchanged_while_the_views_go_on(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    masters: Masters,
+    mock_client: AsyncMock,
+    issue_registry: ir.IssueRegistry,
+) -> None:
+    front = masters[FRONT]
+    front.fail(NotAuthorizedError(operation="ConnectAsMaster"))
+    assert len(issue_registry.issues) == 1
+    hass.config_entries.async_update_entry(
+        entry, data={**entry.data, CONF_SECRET_ACCESS_KEY: "other"}
+    )
+    await hass.async_block_till_done()
+
+    (credentials,) = mock_client.exchange_credentials.call_args.args
+    assert credentials.secret_access_key == "other"
+    assert masters.made == [front]
+    assert not front.peer.shutdown.called
+    # Both are tried with the new keys at once, and who was told of old ones forgets it.
+    assert front.running
+    assert front.connection.run.await_count == 2
+    assert front.ice.run.await_count == 2
+    assert not issue_registry.issues
+
+
+async def test_another_region_reloads_the_account(
     hass: HomeAssistant, entry: MockConfigEntry, masters: Masters
 ) -> None:
     front = masters[FRONT]
     hass.config_entries.async_update_entry(
-        entry, data={**entry.data, CONF_SECRET_ACCESS_KEY: "other"}
+        entry, data={**entry.data, CONF_REGION: "us-east-1"}
     )
     await hass.async_block_till_done()
 

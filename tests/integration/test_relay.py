@@ -15,6 +15,7 @@ from webrtc_models import RTCIceServer
 from custom_components.kinesis_webrtc.const import (
     CONF_RELAY_CHANNEL_ARN,
     CONF_RELAYS,
+    CONF_SECRET_ACCESS_KEY,
     CONF_STUN_SERVER,
     TAG_CAMERA_NAME,
     TAG_CREATED_BY,
@@ -111,6 +112,20 @@ async def submit(
 def registered(hass: HomeAssistant) -> list[RTCIceServer]:
     """Return the servers with credentials that every camera is offered."""
     return [server for server in async_get_ice_servers(hass) if server.username]
+
+
+async def test_new_keys_fetch_at_once_while_the_servers_stay_offered(
+    hass: HomeAssistant, caches: dict[str, AsyncMock]
+) -> None:
+    entry = await set_up(hass)
+    before = registered(hass)
+    hass.config_entries.async_update_entry(
+        entry, data={**entry.data, CONF_SECRET_ACCESS_KEY: "other"}
+    )
+    await hass.async_block_till_done()
+
+    assert caches[ARN].run.await_count == 2
+    assert registered(hass) == before != []
 
 
 async def test_none_are_offered_unless_the_user_wants_it(

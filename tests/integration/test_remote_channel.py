@@ -14,7 +14,11 @@ from homeassistant.helpers import (
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.kinesis_webrtc.const import CONF_CHANNEL_ARN, CONF_CHANNEL_NAME
+from custom_components.kinesis_webrtc.const import (
+    CONF_CHANNEL_ARN,
+    CONF_CHANNEL_NAME,
+    CONF_SECRET_ACCESS_KEY,
+)
 from custom_components.kinesis_webrtc.remote_channel import RemoteChannel
 from custom_components.kinesis_webrtc.signaling import (
     CannotConnectError,
@@ -206,6 +210,25 @@ async def test_a_right_that_lacks_is_named_until_it_is_there(
 
     sockets.ice_options[0]["on_renewed"](())
     assert not issue_registry.issues
+
+
+async def test_new_keys_fetch_at_once_and_end_no_view(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    channel: RemoteChannel,
+    sockets: Sockets,
+) -> None:
+    viewing = asyncio.create_task(channel.async_answer("one", OFFER, Mock()))
+    await sockets.wait()
+    hass.config_entries.async_update_entry(
+        entry, data={**entry.data, CONF_SECRET_ACCESS_KEY: "other"}
+    )
+    await hass.async_block_till_done()
+
+    (ice,) = sockets.ice
+    assert ice.run.await_count == 2
+    await answer(sockets)
+    assert await viewing == ANSWER
 
 
 async def test_so_do_keys_that_are_refused_to_a_viewer(

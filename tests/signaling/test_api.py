@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 import logging
@@ -97,6 +97,39 @@ async def test_wrong_keys_are_told(
         await client.list_channels()
     with pytest.raises(InvalidCredentialsError):
         await client.get_caller_account()
+
+
+async def test_call_is_repeated_with_keys_that_were_exchanged_meanwhile(
+    make_client: MakeClient, execute: Callable[..., Awaitable[Any]]
+) -> None:
+    async def execute_and_exchange(target: Callable[[], Any]) -> Any:
+        try:
+            return await execute(target)
+        finally:
+            client.exchange_credentials(CREDENTIALS)
+
+    client = make_client(
+        credentials=Credentials(access_key_id="AKIDUNKNOWN", secret_access_key="s"),
+        execute=execute_and_exchange,
+    )
+
+    assert await client.list_channels() == []
+
+
+async def test_exchanged_keys_sign_what_comes_next(
+    emulator: KvsEmulator, client: SignalingClient
+) -> None:
+    assert await client.list_channels() == []
+    emulator.remove_user(CREDENTIALS.access_key_id)
+    with pytest.raises(InvalidCredentialsError):
+        await client.list_channels()
+    emulator.add_user(User(access_key_id="AKIDNEW", secret_access_key="s"))
+
+    client.exchange_credentials(
+        Credentials(access_key_id="AKIDNEW", secret_access_key="s")
+    )
+
+    assert await client.list_channels() == []
 
 
 async def test_expired_token_is_told(

@@ -11,6 +11,7 @@ import pytest
 from custom_components.kinesis_webrtc.signaling import (
     ConnectionState,
     ConnectionTimes,
+    Credentials,
     GoAway,
     IceCandidate,
     InvalidArgumentError,
@@ -564,6 +565,29 @@ async def test_expired_token_is_told(
     master = connections.start()
 
     await master.wait_for(lambda: master.error_keys == ["expired_token"])
+
+
+async def test_keys_that_were_exchanged_on_the_way_are_not_taken_for_refused(
+    connections: Connections,
+    client: SignalingClient,
+    emulator: KvsEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    new = Credentials(access_key_id="AKIDNEW", secret_access_key="s")
+    emulator.add_user(User(access_key_id="AKIDNEW", secret_access_key="s"))
+    presigned_url = client.presigned_url
+
+    async def presign_and_exchange(*arguments: Any, **options: Any) -> str:
+        url = await presigned_url(*arguments, **options)
+        if client.credentials is not new:
+            emulator.remove_user(CREDENTIALS.access_key_id)
+            client.exchange_credentials(new)
+        return url
+
+    monkeypatch.setattr(client, "presigned_url", presign_and_exchange)
+    master = await connections.master()
+
+    assert master.error_keys == []
 
 
 async def test_missing_channel_is_told(

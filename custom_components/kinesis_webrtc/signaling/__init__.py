@@ -8,6 +8,7 @@ from .client import SignalingClient
 from .clock import ServiceClock
 from .connection import ConnectionState, SignalingConnection
 from .errors import (
+    KEYS_REFUSED,
     CannotConnectError,
     ChannelLimitError,
     ClientLimitExceededError,
@@ -66,6 +67,7 @@ from .sdp import (
 from .translation import translate
 
 __all__ = [
+    "KEYS_REFUSED",
     "MAX_PAYLOAD",
     "CannotConnectError",
     "Channel",

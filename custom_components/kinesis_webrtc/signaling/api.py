@@ -18,6 +18,7 @@ from botocore.session import Session as BotoSession
 from .backoff import Backoff
 from .clock import ServiceClock
 from .errors import (
+    KEYS_REFUSED,
     ClientLimitExceededError,
     ClockSkewError,
     UnsupportedRegionError,
@@ -71,8 +72,9 @@ class AwsApi:
         throttle_delay: float = 0.5,
     ) -> None:
         """Do nothing yet: sessions and clients read files."""
+        self.credentials = credentials
+        """What calls are signed with; may be exchanged at any time."""
         self._region = region
-        self._credentials = credentials
         self._execute = execute
         self._clock = clock
         self._throttle_delay = throttle_delay
@@ -92,7 +94,8 @@ class AwsApi:
         """Return the response to an operation, named as in the API reference.
 
         Raises a SignalingError. A throttled call is repeated as `patience` allows; one
-        that the clock's error spoilt, once with the service's time.
+        that the clock's error spoilt, once with the service's time; and one whose keys
+        are refused, with those that have taken their place meanwhile.
         """
         backoff = Backoff(floor=self._throttle_delay, cap=self._throttle_delay * 8)
         attempts = patience.attempts
@@ -100,6 +103,7 @@ class AwsApi:
         while True:
             error = None
             correction = self._clock.correction
+            credentials = self.credentials
             try:
                 response = await self._execute(
                     partial(self._call, service, operation, params, endpoint, patience)
@@ -119,6 +123,8 @@ class AwsApi:
                 return response
             if isinstance(error, ClockSkewError) and not corrected:
                 corrected = True
+                continue
+            if isinstance(error, KEYS_REFUSED) and credentials is not self.credentials:
                 continue
             attempts -= 1
             if not isinstance(error, ClientLimitExceededError) or attempts < 1:
@@ -168,9 +174,10 @@ class AwsApi:
                 session_vars={"profile": (None, None, None, None)}
             )
             self._session = boto3.session.Session(
-                aws_access_key_id=self._credentials.access_key_id,
-                aws_secret_access_key=self._credentials.secret_access_key,
-                aws_session_token=self._credentials.session_token,
+                # Or it would look for some; these never sign anything.
+                aws_access_key_id=self.credentials.access_key_id,
+                aws_secret_access_key=self.credentials.secret_access_key,
+                aws_session_token=self.credentials.session_token,
                 region_name=self._region,
                 botocore_session=botocore_session,
             )
@@ -210,7 +217,7 @@ class AwsApi:
         def sign_request(request: AWSRequest, **_: object) -> None:
             sign(
                 request,
-                credentials=self._credentials,
+                credentials=self.credentials,
                 signing_name=signing_name,
                 region=self._region,
                 now=self._clock.now(),

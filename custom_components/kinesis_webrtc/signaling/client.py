@@ -54,7 +54,6 @@ class SignalingClient:
         asked for each `poll_interval` seconds, for `active_timeout` seconds.
         """
         self.region = region
-        self._credentials = credentials
         self._clock = ServiceClock(now=utcnow)
         self._poll_interval = poll_interval
         self._active_timeout = active_timeout
@@ -67,6 +66,15 @@ class SignalingClient:
         )
         self._endpoint_cache = EndpointCache(self._api)
         self._partition = partition_of(region)
+
+    @property
+    def credentials(self) -> Credentials:
+        """The keys in use."""
+        return self._api.credentials
+
+    def exchange_credentials(self, credentials: Credentials) -> None:
+        """Sign with other keys of the same account from now on."""
+        self._api.credentials = credentials
 
     @property
     def partition(self) -> str:
@@ -220,7 +228,7 @@ class SignalingClient:
             endpoints.wss,
             channel_arn=arn,
             client_id=client_id,
-            credentials=self._credentials,
+            credentials=self.credentials,
             region=self.region,
             now=self._clock.now(),
         )

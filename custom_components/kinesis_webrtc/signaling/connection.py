@@ -12,6 +12,7 @@ import aiohttp
 
 from .client import SignalingClient
 from .errors import (
+    KEYS_REFUSED,
     CannotConnectError,
     ClockSkewError,
     InvalidArgumentError,
@@ -142,11 +143,13 @@ class SignalingConnection:
         """Return an open websocket, or raise what keeps us from it.
 
         At most three handshakes, as many as a channel may have in a second: the first,
-        one with the service's time, and one with fresh endpoints.
+        one with the service's time, and one with fresh endpoints; and one more if the
+        keys were exchanged meanwhile.
         """
         corrected = False
         while True:
             correction = self._client.clock.correction
+            credentials = self._client.credentials
             try:
                 url = await self._client.presigned_url(
                     self._channel_arn, self._role, client_id=self._client_id
@@ -170,6 +173,11 @@ class SignalingConnection:
                 return websocket
             if isinstance(error, ClockSkewError) and not corrected:
                 corrected = True
+                continue
+            if (
+                isinstance(error, KEYS_REFUSED)
+                and credentials is not self._client.credentials
+            ):
                 continue
             if isinstance(error, CannotConnectError):
                 self._unreached += 1

@@ -1,6 +1,6 @@
 """Errors of Kinesis Video Streams signaling."""
 
-from typing import ClassVar, override
+from typing import ClassVar, Final, override
 
 
 class SignalingError(Exception):
@@ -101,6 +101,10 @@ class ExpiredTokenError(SignalingError):
     """The session token has expired."""
 
     key = "expired_token"
+
+
+# The user has to give other keys.
+KEYS_REFUSED: Final = (InvalidCredentialsError, ExpiredTokenError)
 
 
 class ClockSkewError(SignalingError):

@@ -18,6 +18,7 @@ from botocore.exceptions import (
 )
 
 from .errors import (
+    KEYS_REFUSED,
     CannotConnectError,
     ChannelLimitError,
     ClientLimitExceededError,
@@ -182,7 +183,7 @@ def _from_code(
         )
     if kind is None:
         return ServiceError(code, operation=operation, code=code)
-    if kind in (InvalidCredentialsError, ExpiredTokenError):
+    if kind in KEYS_REFUSED:
         # Refusals of a signature quote the canonical request, token included.
         return kind(code, operation=operation)
     return kind(f"{code}: {text}" if text else code, operation=operation)
