@@ -4,8 +4,10 @@ from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
+from homeassistant.loader import async_get_integration
 
 from .account import async_check_account, async_create_client
+from .alexa.template import backend_version
 from .config_flow import KinesisWebRTCConfigFlow
 from .const import DOMAIN
 from .coordinator import AccountRuntime, KinesisWebRTCConfigEntry
@@ -16,6 +18,8 @@ from .skill_template import SkillTemplateView
 from .talk_stream import TalkStreamView
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
+# Home Assistant imports these when somebody looks, or mends something.
+LATE_PLATFORMS = ["diagnostics", "repairs", "system_health"]
 PLATFORMS = [
     Platform.BINARY_SENSOR,
     Platform.BUTTON,
@@ -27,7 +31,14 @@ PLATFORMS = [
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Set up the integration's actions, and what is fetched over HTTP."""
+    """Set up the integration's actions, and what is fetched over HTTP.
+
+    An update replaces the files while this runs, long before the user restarts: what
+    would be read when it is needed first is read now, or it would be the new one's.
+    """
+    integration = await async_get_integration(hass, DOMAIN)
+    await integration.async_get_platforms(LATE_PLATFORMS)
+    await hass.async_add_executor_job(backend_version)
     async_setup_services(hass)
     hass.http.register_view(SkillTemplateView(hass))
     hass.http.register_view(TalkStreamView(hass))

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Hashable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from homeassistant.core import HomeAssistant, callback
@@ -50,9 +50,13 @@ class CreatedList[KeyT: Hashable, RecordT: CreatedRecord[Any]]:
         self._claims: dict[KeyT, object] = {}
 
     async def async_load(self) -> None:
-        """Read the list from the disk."""
+        """Read the list from the disk, but for what only a newer release knows."""
         stored = await self._store.async_load() or {self._field: []}
-        records = [self._record(**item) for item in stored[self._field]]
+        known = {field.name for field in fields(self._record)}
+        records = [
+            self._record(**{name: item[name] for name in item.keys() & known})
+            for item in stored[self._field]
+        ]
         self._records = {record.key: record for record in records}
 
     async def _async_save(self) -> None:

@@ -3,16 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+import json
 from pathlib import Path
+import shutil
 
 import pytest
 import pytest_asyncio
 
 from tests.e2e.harness.alexa_lambda import AlexaLambda
 from tests.e2e.harness.camera import RtspCamera
+from tests.e2e.harness.coturn import Coturn
 from tests.e2e.harness.emulator import Emulator, readme_policy
-from tests.e2e.harness.flows import ENTRIES, Flow
-from tests.e2e.harness.home_assistant import INTEGRATION, HomeAssistant
+from tests.e2e.harness.flows import ENTRIES, OPTIONS, SUBENTRIES, Flow
+from tests.e2e.harness.home_assistant import INTEGRATION, REPOSITORY, HomeAssistant
 from tests.e2e.harness.inside import Census, Inside
 from tests.e2e.harness.mistakes import rotate_keys
 from tests.e2e.harness.scenario import (
@@ -286,7 +289,7 @@ async def test_a_camera_may_be_deleted_while_it_is_viewed(
         await emulator.only_channel()
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_a_restart_begins_anew_and_removing_the_account_ends_it_all(
     emulator: Emulator, inside: Inside, camera: RtspCamera, tmp_path: Path
 ) -> None:
@@ -322,3 +325,100 @@ async def test_a_restart_begins_anew_and_removing_the_account_ends_it_all(
             left = await inside.census(again)
             assert left.tasks == {}
         again.log.assert_clean()
+
+
+TEMPLATE = "/api/kinesis_webrtc/alexa_skill_template?" + "&".join(
+    f"{name}=x" for name in ("SkillId", "ChannelRegion", "NamePrefix", "SsmPath")
+)
+
+
+def lay_files(components: Path) -> Path:
+    """Copy the integration's files into a configuration folder."""
+    files = components / INTEGRATION
+    shutil.copytree(
+        REPOSITORY / "custom_components" / INTEGRATION,
+        files,
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    return files
+
+
+async def use_everything(
+    home: HomeAssistant, shared: SharedCamera, emulator: Emulator, channel: str
+) -> bytes:
+    """Open a view, test, look and configure; return what the skill's backend would be."""
+    client = home.client
+    async with view(emulator, channel):
+        pass
+    entity = await client.command(
+        "config/entity_registry/get", entity_id=shared.self_test
+    )
+    found = await client.call_action(
+        "kinesis_webrtc.self_test", device_id=entity["device_id"]
+    )
+    assert {stage["verdict"] for stage in found["stages"]} == {"passed"}, found
+    async with client.subscribe("system_health/info") as told:
+        health = (await told.get())["data"][INTEGRATION]["info"]
+    assert health["masters_connected"] == "1/1"
+    told = await client.get(f"/api/diagnostics/config_entry/{shared.entry_id}")
+    assert told["data"]["shared_cameras"]
+    for path, handler, extra in (
+        (ENTRIES, INTEGRATION, {"entry_id": shared.entry_id}),
+        (OPTIONS, shared.entry_id, {}),
+        (SUBENTRIES, [shared.entry_id, "shared_camera"], {}),
+        (SUBENTRIES, [shared.entry_id, "remote_channel"], {}),
+        (SUBENTRIES, [shared.entry_id, "alexa_skill"], {}),
+    ):
+        flow = await Flow.start(client, path, handler, **extra)
+        assert flow.fields
+        await client.delete(f"{path}/{flow.answer['flow_id']}")
+    return await client.get_bytes(TEMPLATE)
+
+
+@pytest.mark.timeout(480)
+async def test_an_update_waits_for_the_restart(
+    coturn: Coturn, inside: Inside, camera: RtspCamera, tmp_path: Path
+) -> None:
+    """Whoever updates the integration replaces its files long before that."""
+    components = tmp_path / "custom_components"
+    files = lay_files(components)
+    async with Emulator(coturn=coturn) as emulator:
+        environment = emulator.environment_by(inside)
+        async with HomeAssistant(tmp_path, environment=environment) as home:
+            shared = await share_a_camera(
+                home.client,
+                emulator.home_assistant,
+                stream_url=camera.url,
+                stun_url=coturn.stun_url,
+            )
+            (channel,) = (await emulator.state())["channels"]
+            async with view(emulator, channel) as watcher:
+                since = watcher.mark()
+                shutil.rmtree(files)
+                backend = await use_everything(home, shared, emulator, channel)
+
+                lay_files(components)
+                manifest = files / "manifest.json"
+                content = json.loads(manifest.read_text())
+                manifest.write_text(json.dumps(content | {"version": "99.0.0"}))
+                function = files / "alexa" / "lambda_function.py"
+                function.write_text(f"{function.read_text()}# new\n")
+                again = await use_everything(home, shared, emulator, channel)
+                assert again == backend
+                await watcher.see(25)
+                assert not watcher.missed(since).disturbed, watcher.missed(since)
+
+                await home.client.call_service("homeassistant.stop")
+                await watcher.over()
+                assert await home.wait() == 0
+        home.log.assert_clean()
+        async with HomeAssistant(tmp_path, environment=environment) as home:
+            await home.client.wait_for_state(shared.connected, "on")
+            newer = await use_everything(home, shared, emulator, channel)
+            assert newer != backend
+            integrations = await home.client.command("manifest/list")
+            (version,) = (
+                one["version"] for one in integrations if one["domain"] == INTEGRATION
+            )
+            assert version == "99.0.0"
+        home.log.assert_clean()

@@ -428,6 +428,18 @@ async def test_the_list_outlives_a_restart(
     assert hass_storage[STORAGE_KEY]["version"] == 1
 
 
+async def test_the_list_of_a_newer_release_is_read_after_going_back(
+    hass: HomeAssistant, made: CreatedChannels, hass_storage: dict[str, Any]
+) -> None:
+    stored = hass_storage[STORAGE_KEY]
+    stored["minor_version"] = 2
+    stored["data"]["channels"][0]["colour"] = "red"
+    restarted = CreatedChannels(hass)
+    await restarted.async_load()
+
+    assert restarted.get(key()) == made.get(key())
+
+
 async def test_an_intention_is_stored_before_the_channel_is_asked_for(
     hass: HomeAssistant,
     loaded_entry: MockConfigEntry,

@@ -1,6 +1,7 @@
 """Accounts are set up without waiting for AWS, and leave nothing behind."""
 
 import asyncio
+from pathlib import Path
 from unittest.mock import AsyncMock
 
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
@@ -11,9 +12,11 @@ from homeassistant.helpers import (
     entity_registry as er,
     issue_registry as ir,
 )
+from homeassistant.loader import DATA_COMPONENTS
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.kinesis_webrtc.alexa import template
 from custom_components.kinesis_webrtc.const import (
     CONF_REGION,
     CONF_SECRET_ACCESS_KEY,
@@ -55,6 +58,7 @@ async def entry(
     created: CreatedChannels,
 ) -> MockConfigEntry:
     """Return a loaded account that shares a camera on a channel that we made."""
+    template._template.cache_clear()
     aws.add(make_channel("ha-front-door"), our_tag)
     entry = make_entry(shared_camera_data(camera.id, "ha-front-door"))
     entry.add_to_hass(hass)
@@ -143,6 +147,20 @@ async def test_cameras_stop_side_by_side(
         masters[arn].peer.shutdown.side_effect = shutdown
 
     assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.mark.parametrize("platform", ["diagnostics", "repairs", "system_health"])
+async def test_nothing_is_left_to_be_imported_once_an_update_may_have_replaced_it(
+    hass: HomeAssistant, entry: MockConfigEntry, platform: str
+) -> None:
+    assert f"{DOMAIN}.{platform}" in hass.data[DATA_COMPONENTS]
+
+
+async def test_the_backend_stays_that_of_the_running_code(
+    hass: HomeAssistant, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(template, "_FOLDER", Path("replaced"))
+    assert template.backend_version()
 
 
 async def test_set_up_does_not_wait_for_aws(
