@@ -91,6 +91,8 @@ class RemoteChannel(SubentryRuntime):
         self._task: asyncio.Task[None] | None = None
         # By the ids of all sessions that Home Assistant has not closed.
         self._views: dict[str, _View] = {}
+        # With those that say goodbye to AWS, whose viewers have left.
+        self._sessions: set[ViewerSession] = set()
         self._bind()
 
     def _bind(self) -> None:
@@ -153,8 +155,7 @@ class RemoteChannel(SubentryRuntime):
         self._rights.async_clear()
         self._issue.async_clear()
         await self.still.async_stop()
-        sessions = {view.session for view in self._views.values() if view.session}
-        await asyncio.gather(*(session.async_close() for session in sessions))
+        await asyncio.gather(*(session.async_close() for session in self._sessions))
 
     @override
     async def _async_follow(self, old: Mapping[str, Any]) -> None:
@@ -202,6 +203,7 @@ class RemoteChannel(SubentryRuntime):
             client_id=view.client_id,
             is_restart=is_restart,
         )
+        self._sessions.add(session)
         view.session, view.session_id = session, session_id
         self._views[session_id] = view
         try:
@@ -238,6 +240,7 @@ class RemoteChannel(SubentryRuntime):
 
     @callback
     def _forget(self, view: _View, session: ViewerSession) -> None:
+        self._sessions.discard(session)
         if view.session is not session:
             return
         view.session = None

@@ -1,7 +1,7 @@
 """A remote channel has everything ready for its viewers, and gives all of it back."""
 
 import asyncio
-from unittest.mock import AsyncMock, Mock
+from unittest.mock import AsyncMock, Mock, patch
 
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import STATE_IDLE, STATE_UNAVAILABLE
@@ -398,3 +398,32 @@ async def test_a_restart_is_known_when_the_first_sessions_signaling_is_over(
     second = await view(channel, sockets, "two", RESTARTED)
     assert second.client_id == first.client_id
     assert len(second.sent) == 1
+
+
+async def test_unloading_waits_for_a_viewer_that_has_just_left(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    channel: RemoteChannel,
+    sockets: Sockets,
+) -> None:
+    goodbye = asyncio.Event()
+
+    async def run() -> None:
+        sockets.made[0].started.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await goodbye.wait()
+
+    with patch.object(Socket, "_run", side_effect=run):
+        viewing = asyncio.create_task(channel.async_answer("one", OFFER, Mock()))
+        await (await sockets.wait()).wait_sent(1)
+    channel.async_close("one")
+    unloading = asyncio.create_task(hass.config_entries.async_unload(entry.entry_id))
+    await asyncio.wait([unloading], timeout=0.3)
+    is_early = unloading.done()
+    goodbye.set()
+    assert await unloading
+    await asyncio.gather(viewing, return_exceptions=True)
+
+    assert not is_early
