@@ -207,13 +207,15 @@ class TestDrift:
     async def test_edited_code_is_put_right(
         self, stacks: Stacks, moto: Moto, code: str | None
     ) -> None:
-        moto.client("lambda", REGION).update_function_code(
+        edited = moto.client("lambda", REGION).update_function_code(
             FunctionName=NAME, ZipFile=b"other"
         )
 
         stack = await stacks.deploy(REGION, SETTINGS, code=code)
 
-        assert stack.code == code
+        # Not the first one's either: what the code is packed into has its time in it.
+        assert stack.code not in (None, edited["CodeSha256"])
+        assert not await self.drifted(stacks, stack.code)
 
     async def test_what_needs_no_code_to_be_noticed_is_put_right(
         self, stacks: Stacks, moto: Moto, code: str | None
@@ -224,7 +226,7 @@ class TestDrift:
 
         stack = await stacks.deploy(REGION, SETTINGS)
 
-        assert (stack.code, stack.drifted) == (code, False)
+        assert not stack.drifted
 
     async def test_code_that_may_not_be_looked_at_stays(
         self, stacks: Stacks, clients: StrictClients, code: str | None
