@@ -440,9 +440,7 @@ async def test_keys_that_are_refused_are_asked_for(
     del skill_aws.callers[ACCOUNT_KEY]
     entry, _ = await make()
 
-    await skill_aws.reaches(lambda: skill_aws.refused > 0)
-    await hass.async_block_till_done()
-    assert list(entry.async_get_active_flows(hass, {"reauth"}))
+    await until(hass, lambda: any(entry.async_get_active_flows(hass, {"reauth"})))
 
 
 async def test_keys_that_are_exchanged_are_used_at_once(
@@ -450,9 +448,7 @@ async def test_keys_that_are_exchanged_are_used_at_once(
 ) -> None:
     skill_aws.callers["AKIAOTHER"] = skill_aws.callers.pop(ACCOUNT_KEY)
     entry, skill = await make()
-    await skill_aws.reaches(lambda: skill_aws.refused > 0)
-    await hass.async_block_till_done()
-    assert skill.state.error == "KeysRefusedError"
+    await until(hass, lambda: skill.state.error == "KeysRefusedError")
 
     hass.config_entries.async_update_entry(
         entry, data={**entry.data, CONF_ACCESS_KEY_ID: "AKIAOTHER"}
