@@ -150,9 +150,10 @@ async def test_450_cameras_are_found_in_time(
     for number in range(450):
         add(emulator, f"ha-camera-{number}", camera_name=f"Number {number}")
     emulator.create_channel("ha-relay", tags={"kinesis_webrtc:created_by": "home"})
-    named = []
+    named: list[int] = []
     times = []
-    for _ in range(4):
+    # A slow machine takes more of them.
+    while len(named) < 4 or (named[-1] < 450 and len(named) < 20):
         started = time.monotonic()
         endpoints = await found(skill)
         times.append(time.monotonic() - started)
@@ -164,20 +165,29 @@ async def test_450_cameras_are_found_in_time(
             )
         )
 
-    assert max(times) < 5
+    # Alexa waits no longer.
+    assert max(times) < 8
     # 250 channels are a page.
-    assert emulator.journal.calls["ListSignalingChannels"] == 8
+    assert emulator.journal.calls["ListSignalingChannels"] == 2 * len(named)
     # Names of channels stand in for what could not be read in time.
     assert 0 < named[0] < named[1] <= named[2]
     assert named[-1] == 450
     assert "could not be read in time" in caplog.text
 
 
-async def test_throttled_tags_are_read_again(
-    skill: Skill, emulator: KvsEmulator
+@pytest.mark.parametrize(
+    ("kind", "details"),
+    [
+        (FaultKind.THROTTLE, {}),
+        (FaultKind.DROP, {}),
+        (FaultKind.ERROR, {"status": 500, "code": "InternalFailure"}),
+    ],
+)
+async def test_tags_that_cannot_be_read_at_once_are_read_again(
+    skill: Skill, emulator: KvsEmulator, kind: FaultKind, details: dict[str, Any]
 ) -> None:
     add(emulator, "ha-front-door")
-    emulator.add_fault(FaultKind.THROTTLE, "ListTagsForResource", count=2)
+    emulator.add_fault(kind, "ListTagsForResource", count=2, **details)
 
     assert (await found(skill))["ha-front-door"]["friendlyName"] == "Front door"
 

@@ -565,15 +565,18 @@ class Backend:
                 while time.monotonic() < until:
                     try:
                         self._read_tags(arn)
+                        break
                     except ClientError as err:
                         if _says(err, _MISSING):
                             self._tags[arn] = (time.monotonic(), {})
                             break
-                        if not _says(err, _THROTTLED):
+                        status = err.response["ResponseMetadata"]["HTTPStatusCode"]
+                        if status < 500 and not _says(err, _THROTTLED):
                             raise
-                        time.sleep(random.uniform(0.1, 0.6))  # noqa: S311
-                    else:
-                        break
+                    except BotoCoreError:
+                        # Its name may still do; the line is told of by other calls.
+                        pass
+                    time.sleep(random.uniform(0.1, 0.6))  # noqa: S311
 
         readers = [
             _start(read) for _ in range(min(self._limits.tag_readers, len(arns)))
