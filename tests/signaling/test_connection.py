@@ -448,6 +448,22 @@ async def test_endpoints_that_are_not_reached_for_long_are_replaced(
     await master.wait_connected(2)
 
 
+async def test_a_line_that_is_slower_than_usual_is_connected_over_as_well(
+    connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reach = aiohttp.connector.aiohappyeyeballs.start_connection
+
+    async def reach_slowly(*args: Any, **options: Any) -> Any:
+        await asyncio.sleep(0.3)
+        return await reach(*args, **options)
+
+    monkeypatch.setattr(
+        aiohttp.connector.aiohappyeyeballs, "start_connection", reach_slowly
+    )
+
+    await connections.master(times=replace(QUICK, reach=0.1))
+
+
 async def test_offer_during_an_outage_is_delivered_after_it(
     connections: Connections, emulator: KvsEmulator
 ) -> None:

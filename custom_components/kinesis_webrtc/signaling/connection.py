@@ -33,6 +33,8 @@ _LOGGER = logging.getLogger(__name__)
 # Endpoints are tried so often while nothing is reached: it is hardly their fault, and
 # asking for them anew takes longer when the network is back.
 _UNREACHED_IN_A_ROW = 8
+# One attempt in so many is as patient as can be: a slow line is not a dead one.
+_PATIENT_EVERY = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +160,7 @@ class SignalingConnection:
                     websocket = await Websocket.connect(
                         self._session,
                         url,
-                        reach=self._times.reach,
+                        reach=self._reach,
                         heartbeat=self._times.heartbeat,
                         on_message=self._on_message,
                         on_closed=self._closed,
@@ -196,6 +198,12 @@ class SignalingConnection:
                     code="HTTP 404",
                 )
             raise error
+
+    @property
+    def _reach(self) -> float:
+        """Return for how long the next attempt may try to get through, in seconds."""
+        is_patient = self._unreached % _PATIENT_EVERY == _PATIENT_EVERY - 1
+        return self._times.connect if is_patient else self._times.reach
 
     def _translate(self, err: Exception, correction: timedelta) -> SignalingError:
         clock = self._client.clock

@@ -31,8 +31,8 @@ class ConnectionTimes:
     """
 
     connect: float = 10
-    # Of them for TCP and TLS. Into a way that is gone TCP sends after 1, 3 and 7 s, so
-    # that a new attempt meets the way's return sooner than a long one.
+    # Of them for TCP and TLS, mostly. Into a way that is gone TCP sends after 1, 3 and 7 s,
+    # so that a new attempt meets the way's return sooner than a long one.
     reach: float = 3
     heartbeat: float = 10
     send: float = 5
