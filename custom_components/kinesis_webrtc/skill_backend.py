@@ -1,11 +1,13 @@
 """The backend of an Alexa skill: its stacks in AWS, and what it is told there."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
+from homeassistant.util.hass_dict import HassKey
 
 from .account import async_create_client
 from .alexa.parameters import SkillParameters, SkillSecrets, ssm_path
@@ -21,9 +23,13 @@ from .const import (
     CONF_REGION,
     CONF_SECRET_ACCESS_KEY,
     CONF_VERSION,
+    DOMAIN,
 )
 from .created_stacks import CreatedStacks, parameters_key, stack_key
 from .errors import flow_errors
+
+# Held by whoever changes who may look: two people can be let in at once.
+_DECIDING: Final[HassKey[asyncio.Lock]] = HassKey(f"{DOMAIN}.deciding")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -106,6 +112,7 @@ def parameters(
         execute=hass.async_add_executor_job,
         region=entry.data[CONF_REGION],
         path=ssm_path(skill_id),
+        deciding=hass.data.setdefault(_DECIDING, asyncio.Lock()),
     )
 
 

@@ -1,5 +1,7 @@
 """Tests of the flows that fix what a skill asks or complains of."""
 
+import asyncio
+from dataclasses import replace
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -55,14 +57,16 @@ class Repairs:
 
     async def fix(self) -> dict[str, Any]:
         """Begin to fix the one repair that is there."""
-        (issue,) = [
-            issue
-            for issue in ir.async_get(self._hass).issues.values()
+        (result,) = await self.fix_all()
+        return result
+
+    async def fix_all(self) -> list[dict[str, Any]]:
+        """Begin to fix all repairs that are there."""
+        return [
+            await self._manager.async_init(DOMAIN, context={"issue_id": issue.issue_id})
+            for issue in list(ir.async_get(self._hass).issues.values())
             if issue.domain == DOMAIN
         ]
-        return await self._manager.async_init(
-            DOMAIN, context={"issue_id": issue.issue_id}
-        )
 
     async def choose(self, result: dict[str, Any], option: str) -> dict[str, Any]:
         """Choose from a menu."""
@@ -122,6 +126,22 @@ async def test_an_owner_is_allowed_or_refused(
     owners = {ANN.user_id: "Ann (ann@example.org)"} if is_allowed else None
     assert repairs.subentry.data.get("owners") == owners
     assert not repairs.left
+
+
+async def test_decisions_of_several_repairs_are_all_kept(
+    repairs: Repairs, skill_aws: SkillAws
+) -> None:
+    owners = [replace(ANN, user_id=f"amzn1.account.{number}") for number in range(5)]
+    for owner in owners:
+        skill_aws.ask(owner.user_id, owner.name, owner.email)
+    repairs.issues.async_owners(owners)
+    results = await repairs.fix_all()
+
+    await asyncio.gather(*(repairs.choose(result, "allow") for result in results))
+
+    allowed = {owner.user_id for owner in owners}
+    assert set(skill_aws.owners["allowed"]) == allowed
+    assert set(repairs.subentry.data["owners"]) == allowed
 
 
 @pytest.mark.parametrize("option", ["allow", "refuse"])

@@ -91,13 +91,17 @@ class SkillParameters:
         execute: Execute,
         region: str,
         path: str,
+        deciding: asyncio.Lock | None = None,
     ) -> None:
-        """Prepare, for the parameters below a path in a region."""
+        """Prepare, for the parameters below a path in a region.
+
+        All who decide who may look share `deciding`.
+        """
         self._aws = Aws(create_client=create_client, execute=execute)
         self._region = region
         self._path = path.rstrip("/")
         # The owners' list is read, changed and written.
-        self._lock = asyncio.Lock()
+        self._deciding = deciding or asyncio.Lock()
 
     async def write_secrets(self, secrets: SkillSecrets) -> None:
         """Hand the secrets to the backend, which reads them every five minutes."""
@@ -179,7 +183,7 @@ class SkillParameters:
     async def _decide(
         self, user_id: str, *, allowed: bool = False, refused: bool = False
     ) -> None:
-        async with self._lock:
+        async with self._deciding:
             owners = _owners(await self._read())
             lists = {
                 "allowed": [one for one in owners.allowed if one != user_id],
