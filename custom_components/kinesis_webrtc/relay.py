@@ -14,13 +14,21 @@ from homeassistant.components.camera import WebRTCClientConfiguration
 from homeassistant.components.web_rtc import async_register_ice_servers
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.helpers import issue_registry as ir
 from homeassistant.util.hass_dict import HassKey
 from webrtc_models import RTCConfiguration, RTCIceServer
 
 from .account import async_handle_refusal
 from .const import DOMAIN
+from .created_channels import ChannelKey
 from .missing_rights import MissingRights
-from .signaling import IceServer, IceServerCache, SignalingClient, SignalingError
+from .signaling import (
+    IceServer,
+    IceServerCache,
+    ResourceNotFoundError,
+    SignalingClient,
+    SignalingError,
+)
 
 _RELAYS: HassKey[list[Relay]] = HassKey(f"{DOMAIN}.relays")
 
@@ -45,10 +53,12 @@ class Relay:
         self._hass = hass
         self._entry = entry
         self._rights = MissingRights(hass=hass, channel_arn=channel_arn)
+        self._key = ChannelKey.from_arn(channel_arn)
+        self._issue_id = f"relays_gone_{entry.entry_id}"
         self._ice_servers = IceServerCache(
             client=client,
             channel_arn=channel_arn,
-            on_renewed=lambda _: self._rights.async_worked("relays"),
+            on_renewed=lambda _: self._on_renewed(),
             on_failed=self._on_not_renewed,
         )
         self._unregister: CALLBACK_TYPE | None = None
@@ -98,12 +108,34 @@ class Relay:
             await asyncio.wait([self._task])
             self._task = None
         self._rights.async_clear()
+        ir.async_delete_issue(self._hass, DOMAIN, self._issue_id)
+
+    @callback
+    def _on_renewed(self) -> None:
+        self._rights.async_worked("relays")
+        ir.async_delete_issue(self._hass, DOMAIN, self._issue_id)
 
     @callback
     def _on_not_renewed(self, error: SignalingError) -> None:
         """Tell what only the user can mend."""
         async_handle_refusal(self._hass, self._entry, error)
         self._rights.async_failed("relays", error)
+        if not isinstance(error, ResourceNotFoundError):
+            return
+        ir.async_create_issue(
+            self._hass,
+            DOMAIN,
+            self._issue_id,
+            is_fixable=False,
+            severity=ir.IssueSeverity.ERROR,
+            translation_key="relays_gone",
+            translation_placeholders={
+                "name": self._entry.title,
+                "channel": self._key.name,
+                "account": self._key.account,
+                "region": self._key.region,
+            },
+        )
 
     @callback
     def _registered_servers(self) -> list[RTCIceServer]:

@@ -37,9 +37,17 @@ from custom_components.kinesis_webrtc.signaling import (
     IceServerCache,
     NotAuthorizedError,
     ResourceInUseError,
+    ResourceNotFoundError,
 )
 
-from .conftest import Aws, channel_arn, make_channel, make_entry
+from .conftest import (
+    TRANSLATIONS,
+    Aws,
+    channel_arn,
+    check_text,
+    make_channel,
+    make_entry,
+)
 
 ARN = channel_arn("ha-relay")
 STUN = IceServer(urls=("stun:stun.example:443",))
@@ -194,6 +202,35 @@ async def test_a_right_that_lacks_is_named_while_it_does(
         caches[ARN].options["on_renewed"](())
     else:
         await hass.config_entries.async_unload(entry.entry_id)
+    assert not issue_registry.issues
+
+
+@pytest.mark.parametrize("is_there_at_last", [True, False])
+async def test_a_channel_that_was_deleted_in_aws_is_named(
+    hass: HomeAssistant,
+    caches: dict[str, AsyncMock],
+    issue_registry: ir.IssueRegistry,
+    is_there_at_last: bool,
+) -> None:
+    entry = await set_up(hass)
+    caches[ARN].options["on_failed"](CannotConnectError())
+    assert not issue_registry.issues
+
+    caches[ARN].options["on_failed"](ResourceNotFoundError())
+    (issue,) = issue_registry.issues.values()
+    assert issue.translation_key == "relays_gone"
+    assert issue.translation_placeholders is not None
+    assert issue.translation_placeholders["name"] == entry.title
+    text = TRANSLATIONS["issues"]["relays_gone"]
+    check_text(text["title"], issue.translation_placeholders)
+    check_text(text["description"], issue.translation_placeholders)
+
+    if is_there_at_last:
+        caches[ARN].options["on_renewed"](())
+    else:
+        # As the repair says: what then is switched on is made anew.
+        await submit(hass, entry, **{CONF_RELAYS: False})
+        assert CONF_RELAY_CHANNEL_ARN not in entry.options
     assert not issue_registry.issues
 
 
