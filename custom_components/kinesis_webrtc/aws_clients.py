@@ -8,10 +8,10 @@ import boto3
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
-from botocore.session import Session as BotoSession
 
 from .const import CONF_ACCESS_KEY_ID, CONF_SECRET_ACCESS_KEY, CONF_SESSION_TOKEN
 from .signaling import Credentials
+from .signaling.api import create_session
 from .signaling.clock import ServiceClock
 from .signaling.presign import sign
 
@@ -53,7 +53,7 @@ class AwsClients:
         with self._lock:
             if (client := self._clients.get((service, region))) is None:
                 if self._session is None:
-                    self._session = _session(self._keys)
+                    self._session = create_session(self._keys)
                 create: Any = self._session.client
                 client = create(service, region_name=region, config=_CONFIG)
                 events = client.meta.events
@@ -92,16 +92,3 @@ def _learn(
     _CLOCK.learn(http.headers.get("Date"))
     is_off = _CLOCK.differs(request_dict["context"][_CORRECTION])
     return 0.0 if is_off and http.status_code >= 400 and attempts == 1 else None
-
-
-def _session(keys: Credentials) -> boto3.session.Session:
-    """Return a session that knows nothing but the keys."""
-    return boto3.session.Session(
-        aws_access_key_id=keys.access_key_id,
-        aws_secret_access_key=keys.secret_access_key,
-        aws_session_token=keys.session_token,
-        # The user's AWS profile is none of ours; it may not even exist.
-        botocore_session=BotoSession(
-            session_vars={"profile": (None, None, None, None)}
-        ),
-    )

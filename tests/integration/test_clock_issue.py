@@ -1,5 +1,6 @@
 """A wrong clock is named in a repair for as long as AWS says that it is wrong."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from unittest.mock import AsyncMock
 
@@ -58,18 +59,26 @@ async def test_the_complaint_goes_with_the_account(
     assert issue_registry.async_get_issue(DOMAIN, "clock_skew") is None
 
 
-async def test_the_complaint_of_another_account_stays(
-    hass: HomeAssistant,
-    mock_client: AsyncMock,
-    entry: MockConfigEntry,
-    issue_registry: ir.IssueRegistry,
-) -> None:
+async def async_notice_twice(
+    hass: HomeAssistant, mock_client: AsyncMock
+) -> list[Callable[[timedelta], None]]:
+    """Have a second account notice a wrong clock too; return what tells them."""
     other = make_entry()
     other.add_to_hass(hass)
     assert await hass.config_entries.async_setup(other.entry_id)
     tellers = [call.args[0] for call in mock_client.clock.on_correction.mock_calls]
     for told in tellers:
         told(timedelta(minutes=10))
+    return tellers
+
+
+async def test_the_complaint_of_another_account_stays(
+    hass: HomeAssistant,
+    mock_client: AsyncMock,
+    entry: MockConfigEntry,
+    issue_registry: ir.IssueRegistry,
+) -> None:
+    tellers = await async_notice_twice(hass, mock_client)
 
     await hass.config_entries.async_unload(entry.entry_id)
     assert issue_registry.async_get_issue(DOMAIN, "clock_skew")
@@ -84,12 +93,7 @@ async def test_one_account_that_finds_the_clock_right_is_enough(
     entry: MockConfigEntry,
     issue_registry: ir.IssueRegistry,
 ) -> None:
-    other = make_entry()
-    other.add_to_hass(hass)
-    assert await hass.config_entries.async_setup(other.entry_id)
-    tellers = [call.args[0] for call in mock_client.clock.on_correction.mock_calls]
-    for told in tellers:
-        told(timedelta(minutes=10))
+    tellers = await async_notice_twice(hass, mock_client)
 
     tellers[0](timedelta())
 

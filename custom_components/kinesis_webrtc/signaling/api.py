@@ -59,6 +59,25 @@ ONCE = Patience(attempts=1)
 _CONNECTIONS = 100
 
 
+def create_session(
+    credentials: Credentials, *, region: str | None = None
+) -> boto3.session.Session:
+    """Create a session that knows nothing but some keys; blocks, since it reads files.
+
+    The keys only keep it from looking for others: what we sign is signed by presign.
+    """
+    return boto3.session.Session(
+        aws_access_key_id=credentials.access_key_id,
+        aws_secret_access_key=credentials.secret_access_key,
+        aws_session_token=credentials.session_token,
+        region_name=region,
+        # The user's AWS profile is none of ours; it may not even exist.
+        botocore_session=BotoSession(
+            session_vars={"profile": (None, None, None, None)}
+        ),
+    )
+
+
 class AwsApi:
     """Makes the boto3 clients of one account and region, and calls them."""
 
@@ -169,18 +188,7 @@ class AwsApi:
 
     def _get_session(self) -> boto3.session.Session:
         if self._session is None:
-            # The user's AWS profile is none of ours; it may not even exist.
-            botocore_session = BotoSession(
-                session_vars={"profile": (None, None, None, None)}
-            )
-            self._session = boto3.session.Session(
-                # Or it would look for some; these never sign anything.
-                aws_access_key_id=self.credentials.access_key_id,
-                aws_secret_access_key=self.credentials.secret_access_key,
-                aws_session_token=self.credentials.session_token,
-                region_name=self._region,
-                botocore_session=botocore_session,
-            )
+            self._session = create_session(self.credentials, region=self._region)
         return self._session
 
     def _client(
