@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 import io
-from pathlib import Path
 import re
 from typing import Any
 from uuid import uuid4
@@ -15,7 +14,7 @@ import pytest_asyncio
 from tests.system import browser
 
 from .harness import core_alexa
-from .harness.browser import chromium_browser, frontend_page, take_pictures
+from .harness.browser import chromium_browser
 from .harness.camera import RtspCamera
 from .harness.coturn import Coturn
 from .harness.echo import Echo
@@ -30,21 +29,6 @@ from .harness.scenario import SharedCamera
 from .harness.stills import Stills
 
 FRAMES = 15
-
-# The frontend's players are in shadow trees, which only Playwright's locators enter.
-PLAYS = """() => {
-  const find = (root) => {
-    for (const element of root.querySelectorAll("*")) {
-      if (element.tagName === "VIDEO") return element;
-      const found = element.shadowRoot && find(element.shadowRoot);
-      if (found) return found;
-    }
-    return null;
-  };
-  const video = find(document);
-  return video && video.videoWidth > 0 && video.currentTime > 2;
-}"""
-
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="session")
 async def quiet(home: HomeAssistant) -> AsyncIterator[None]:
@@ -201,26 +185,24 @@ async def test_cores_alexa_shows_the_camera(
 
 
 async def test_the_frontend_shows_it_in_a_browser(
-    home: HomeAssistant, shared: SharedCamera, camera: RtspCamera, tmp_path: Path
+    home: HomeAssistant, shared: SharedCamera, camera: RtspCamera
 ) -> None:
-    async with frontend_page(browser(), home.url) as page:
-        await page.goto(f"{home.url}/?more-info-entity-id={shared.live_view}")
-        # The frontend may begin anew before it settles on a player.
-        await page.wait_for_function(PLAYS, timeout=30_000)
-        video = await page.locator("ha-web-rtc-player video").element_handle()
+    async with (
+        chromium_browser(browser()) as chromium,
+        frontend(chromium, home.url) as viewer,
+    ):
+        await viewer.open_more_info(shared.live_view)
+        video = await viewer.playing_video(seconds=2, timeout=30)
         assert await video.evaluate("v => [v.videoWidth, v.videoHeight]") == [
             1280,
             720,
         ]
-        pictures = [picture for _, picture in await take_pictures(page, 20, of=video)]
-        readings = [read(picture) for picture in pictures]
-        assert {reading.camera for reading in readings if reading} == {camera.number}
-        numbers = [reading.number for reading in readings if reading]
+        readings = await viewer.readings(20)
+        assert {reading.camera for reading in readings} == {camera.number}
+        numbers = [reading.number for reading in readings]
         assert len(set(numbers)) > 10, numbers
-        shown = tmp_path / "live-view.png"
-        await page.screenshot(path=shown)
+        await viewer.screenshot("live-view")
         await home.client.wait_for_state(shared.viewers, "1")
-    assert shown.stat().st_size > 0
     await home.client.wait_for_state(shared.viewers, "0")
     await camera.wait_until_idle()
 

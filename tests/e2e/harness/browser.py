@@ -97,15 +97,6 @@ async def viewer_page(chromium: str) -> AsyncIterator[Page]:
         yield page
 
 
-@asynccontextmanager
-async def frontend_page(chromium: str, url: str) -> AsyncIterator[Page]:
-    """Give Home Assistant's frontend with its user logged in."""
-    async with chromium_browser(chromium) as browser:
-        page = await browser.new_page(viewport={"width": 1280, "height": 800})
-        await log_in(page, url)
-        yield page
-
-
 async def log_in(page: Page, url: str) -> None:
     """Log the user in by the form."""
     await page.goto(url)

@@ -95,8 +95,12 @@ class Frontend:
         await self.page.goto(f"{self._url}{path}")
 
     async def open_more_info(self, entity_id: str) -> None:
-        """Load the page with the details of an entity, where its video plays."""
-        await self.open(f"/?more-info-entity-id={entity_id}")
+        """Load the page with the details of an entity, where its video plays.
+
+        From the root, the frontend goes on to its default page in steps, at each of which
+        it closes the details and opens them again: now and then the last one is missing.
+        """
+        await self.open(f"/home/overview?more-info-entity-id={entity_id}")
 
     async def playing_video(
         self, *, seconds: float = 0.5, timeout: float = 20
@@ -218,18 +222,21 @@ class FlowDialog:
         return self._dialog.locator("ha-picker-field")
 
     async def _pick(self, field: Locator, choice: str) -> None:
-        # One that was closed may stay in the page, hidden.
-        box = self._page.locator("ha-picker-combo-box:visible")
+        # A list is shown before it has opened, and a choice made meanwhile is lost.
+        opened = self._dialog.locator("ha-picker-field.opened")
         await field.click()
         try:
-            await box.wait_for(timeout=3000)
+            await opened.wait_for(timeout=3000)
         except PlaywrightTimeoutError:
             # A form that is just being filled in loses the click.
             await field.click()
+            await opened.wait_for()
+        # One that was closed may stay in the page, hidden.
+        box = self._page.locator("ha-picker-combo-box:visible")
         await box.locator("input").fill(choice)
         await box.locator("ha-combo-box-item").filter(has_text=choice).first.click()
         # It gives the form its value while it closes.
-        await box.wait_for(state="hidden")
+        await opened.wait_for(state="detached")
         await self._dropdowns.filter(has_text=choice).first.wait_for()
 
     async def type(self, name: str, value: str) -> None:
