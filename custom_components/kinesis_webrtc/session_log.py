@@ -1,10 +1,11 @@
 """What became of a shared camera's last views, for sensors and diagnostics."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+import time
 from typing import Final
 
 from homeassistant.util import dt as dt_util
@@ -60,10 +61,11 @@ class SessionRecord:
 class SessionLog:
     """Keeps the last views of one camera, and what entities show of the newest."""
 
-    def __init__(self) -> None:
-        """Start empty."""
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start empty; the clock, in s, is one that nobody sets."""
+        self._clock = clock
         self._records: deque[SessionRecord] = deque(maxlen=KEPT)
-        self._connected: dict[str, tuple[datetime, Connected]] = {}
+        self._connected: dict[str, tuple[float, Connected]] = {}
         self.connection: ConnectionKind | None = None
         self.answer_ms: float | None = None
         # Offers whose senders had given up before an answer could be with them.
@@ -83,7 +85,7 @@ class SessionLog:
         """Take what the peer tells of a view."""
         match event:
             case Connected(viewer_id=viewer_id):
-                self._connected[viewer_id] = (dt_util.utcnow(), event)
+                self._connected[viewer_id] = (self._clock(), event)
                 self.connection = _kind(event)
                 self.answer_ms = event.timings.answered_ms
             case Ended():
@@ -110,18 +112,17 @@ class SessionLog:
         if event.reason is EndReason.NOT_DELIVERED:
             self.offers_expired += 1
         since, connected = self._connected.pop(event.viewer_id, (None, None))
-        now = dt_util.utcnow()
         self._records.append(
             SessionRecord(
                 door=_door(event.viewer_id),
-                ended_at=now,
+                ended_at=dt_util.utcnow(),
                 reason=event.reason.value,
                 detail=event.detail,
                 timings=event.timings,
                 connection=_kind(connected) if connected else None,
                 local_type=connected.local_type if connected else None,
                 remote_type=connected.remote_type if connected else None,
-                seconds=(now - since).total_seconds() if since else None,
+                seconds=None if since is None else self._clock() - since,
                 bytes_sent=event.bytes_sent,
                 congested_seconds=round(event.congested_seconds, 1),
                 is_encoded=event.is_encoded,

@@ -30,6 +30,7 @@ from .harness.stills import Stills
 
 FRAMES = 15
 
+
 @pytest_asyncio.fixture(autouse=True, loop_scope="session")
 async def quiet(home: HomeAssistant) -> AsyncIterator[None]:
     """Fail every test after which Home Assistant's log has something against us."""

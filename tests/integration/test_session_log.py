@@ -23,9 +23,23 @@ from custom_components.kinesis_webrtc.session_log import (
 TIMINGS = Timings(answered_ms=120.0, connected_ms=300.0, key_frame_ms=350.0)
 
 
+class Clock:
+    """A clock that nobody sets: it is moved by hand."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def log() -> SessionLog:
-    return SessionLog()
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def log(clock: Clock) -> SessionLog:
+    return SessionLog(clock)
 
 
 def connected(viewer_id: str = "v", local: str = "host", remote: str = "host"):
@@ -41,15 +55,13 @@ def ended(viewer_id: str = "v", reason: EndReason = EndReason.VIEWER_CLOSED):
     return Ended(viewer_id=viewer_id, reason=reason, timings=TIMINGS, bytes_sent=9)
 
 
-def test_a_view_is_kept_when_it_is_over(
-    log: SessionLog, freezer: FrozenDateTimeFactory
-) -> None:
+def test_a_view_is_kept_when_it_is_over(log: SessionLog, clock: Clock) -> None:
     log.record(connected())
     log.record(KeyFrameSent(viewer_id="v"))
     assert list(log.records) == []
     assert log.viewers == 1
 
-    freezer.tick(timedelta(seconds=60))
+    clock.now += 60
     log.record(ended())
 
     (record,) = log.records
@@ -60,6 +72,18 @@ def test_a_view_is_kept_when_it_is_over(
     assert (record.local_type, record.remote_type) == ("host", "host")
     assert record.seconds == pytest.approx(60)
     assert record.bytes_sent == 9
+
+
+def test_a_system_clock_that_is_set_meanwhile_does_not_count(
+    log: SessionLog, clock: Clock, freezer: FrozenDateTimeFactory
+) -> None:
+    log.record(connected())
+    clock.now += 60
+    freezer.tick(timedelta(hours=-3))
+    log.record(ended())
+
+    (record,) = log.records
+    assert record.seconds == pytest.approx(60)
 
 
 def test_one_that_never_connected_and_a_refusal_are_kept_too(log: SessionLog) -> None:
