@@ -21,27 +21,25 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 def test_it_is_the_share_of_the_last_seconds(clocks: dict[str, float]) -> None:
     meter = CpuMeter()
     assert meter.percent == 0
-    meter.begin()
-    clocks["wall"] += 1
-    clocks["thread"] += 1
-    meter.lap()
-    # A second is too short to tell.
-    assert meter.percent == 0
-    clocks["wall"] += 1
-    meter.lap()
-    assert meter.percent == 50
-    clocks["wall"] += 4
-    clocks["thread"] += 1
-    meter.lap()
-    assert meter.percent == 25
-    meter.end()
+    with meter.measuring():
+        clocks["wall"] += 1
+        clocks["thread"] += 1
+        meter.lap()
+        # A second is too short to tell.
+        assert meter.percent == 0
+        clocks["wall"] += 1
+        meter.lap()
+        assert meter.percent == 50
+        clocks["wall"] += 4
+        clocks["thread"] += 1
+        meter.lap()
+        assert meter.percent == 25
     assert meter.percent == 0
 
 
 def test_other_threads_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu, "_SPAN", 0.0)
     meter = CpuMeter()
-    meter.begin()
 
     def work() -> None:
         until = time.thread_time() + 0.2
@@ -49,7 +47,8 @@ def test_other_threads_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
             pass
 
     thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    meter.lap()
-    assert meter.percent < 50
+    with meter.measuring():
+        thread.start()
+        thread.join()
+        meter.lap()
+        assert meter.percent < 50

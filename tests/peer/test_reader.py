@@ -543,17 +543,39 @@ class SlowCamera(BaseHTTPRequestHandler):
                 time.sleep(max(0.0, due - time.monotonic()))
 
 
+class BrokenCamera(SlowCamera):
+    """Goes on with what is no picture."""
+
+    pictures = SlowCamera.pictures[:3] + (b"\xff\xd8 no picture \xff\xd9",) * 60
+
+
+@contextlib.contextmanager
+def serving(camera: type[SlowCamera]) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), camera) as server:
+        # Closing waits for those that still send, then.
+        server.daemon_threads = False
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/stream.mjpg"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_camera_whose_pictures_cannot_be_decoded_is_given_up(
+    sink: Sink, read: Callable[..., Outcome]
+) -> None:
+    with serving(BrokenCamera) as url:
+        assert read(url, read_timeout=1).detail == "TimeoutError"
+    assert len(sink.units) == 3
+
+
 def test_stream_without_times_is_as_fast_as_it_comes(
     sink: Sink, read: Callable[..., Outcome]
 ) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), SlowCamera) as server:
-        serving = threading.Thread(target=server.serve_forever, args=(0.05,))
-        serving.start()
-        try:
-            read(f"http://127.0.0.1:{server.server_port}/stream.mjpg")
-        finally:
-            server.shutdown()
-            serving.join()
+    with serving(SlowCamera) as url:
+        read(url)
     assert len(sink.units) >= 35
     assert sum(sink.steps[-10:]) / 10 == pytest.approx(90_000 / 12, rel=0.3)
 

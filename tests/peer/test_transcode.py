@@ -63,7 +63,7 @@ def test_a_clip_of_another_codec_keeps_its_pictures(
     path = make_clip(tmp_path / f"clip.{suffix}", codec=codec, seconds=2)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        transcoder = Transcoder(stream)
+        transcoder = Transcoder(stream, timeout=5)
         pictures = [
             picture
             for packet in container.demux(stream)
@@ -178,7 +178,7 @@ def test_damaged_packets_cost_their_pictures_only(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "clip.mp4", codec="mpeg4", seconds=2, gop=5)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        transcoder = Transcoder(stream)
+        transcoder = Transcoder(stream, timeout=5)
         count = 0
         damaged = av.Packet(b"\x00" * 40)
         damaged.stream = stream
@@ -191,7 +191,7 @@ def test_more_than_thirty_pictures_a_second_are_thinned(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "clip.mp4", codec="mpeg4", seconds=1, fps=60)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        transcoder = Transcoder(stream)
+        transcoder = Transcoder(stream, timeout=5)
         pictures = [
             picture
             for packet in container.demux(stream)
@@ -263,7 +263,7 @@ def test_time_base_of_the_stream_is_told_in_rtp_units(tmp_path: Path) -> None:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert stream.time_base != Fraction(1, 90_000)
-        transcoder = Transcoder(stream)
+        transcoder = Transcoder(stream, timeout=5)
         pictures = [
             picture
             for packet in container.demux(stream)

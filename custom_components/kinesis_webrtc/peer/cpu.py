@@ -1,5 +1,7 @@
 """What a thread costs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 import time
 from typing import Final
 
@@ -8,7 +10,7 @@ _SPAN: Final = 2.0
 
 
 class CpuMeter:
-    """Measures one thread, which calls `begin`, `lap` and `end`; any thread may read."""
+    """Measures the thread that works; any thread may read."""
 
     def __init__(self) -> None:
         """Read nothing before there is something to read."""
@@ -17,9 +19,14 @@ class CpuMeter:
         self.percent = 0.0
         """Of one core, over the last seconds; 0 while nothing runs."""
 
-    def begin(self) -> None:
-        """Begin to measure the calling thread."""
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        """Measure the calling thread, which calls `lap` after each piece of work."""
         self._wall, self._cpu = time.monotonic(), time.thread_time()
+        try:
+            yield
+        finally:
+            self.percent = 0.0
 
     def lap(self) -> None:
         """Say that a piece of work is done."""
@@ -29,7 +36,3 @@ class CpuMeter:
         cpu = time.thread_time()
         self.percent = 100 * (cpu - self._cpu) / elapsed
         self._wall, self._cpu = wall, cpu
-
-    def end(self) -> None:
-        """Say that nothing runs any more."""
-        self.percent = 0.0

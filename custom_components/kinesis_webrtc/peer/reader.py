@@ -169,7 +169,8 @@ class StreamReader:
             if passes:
                 self._read_once(container, stream)
             else:
-                self._transcode_once(container, stream, codec)
+                with self._cpu.measuring():
+                    self._transcode_once(container, stream, codec)
             if self._loops == 0:
                 break
             self._loops -= 1
@@ -235,16 +236,12 @@ class StreamReader:
     def _transcode_once(
         self, container: InputContainer, stream: VideoStream, codec: str
     ) -> None:
-        self._cpu.begin()
-        try:
-            self._transcode(container, stream, codec)
-        finally:
-            self._cpu.end()
-
-    def _transcode(
-        self, container: InputContainer, stream: VideoStream, codec: str
-    ) -> None:
-        transcoder = Transcoder(stream, self._stream.orientation, self._arrivals)
+        transcoder = Transcoder(
+            stream,
+            orientation=self._stream.orientation,
+            clock=self._arrivals,
+            timeout=self._timeouts[1],
+        )
         sets = ParameterSets()
         for packet in self._packets(container, stream):
             self._cpu.lap()

@@ -94,18 +94,16 @@ class Shrinker:
 
     def _run(self) -> None:
         yield_to_others()
-        self.cpu.begin()
         self._began = time.monotonic()
         try:
-            while self._wait():
-                while (frame := self._next()) is not None:
-                    self._take(frame)
-                    self.cpu.lap()
+            with self.cpu.measuring():
+                while self._wait():
+                    while (frame := self._next()) is not None:
+                        self._take(frame)
+                        self.cpu.lap()
         except Exception as err:  # noqa: BLE001
             _LOGGER.error("Pictures could not be made smaller: %s", type(err).__name__)
             self._on_failure()
-        finally:
-            self.cpu.end()
 
     def _wait(self) -> bool:
         with self._changed:

@@ -75,11 +75,8 @@ class StillsReader:
     def run(self) -> Outcome:
         """Fetch until the camera fails, or is not wanted any more."""
         yield_to_others()
-        self._cpu.begin()
-        try:
+        with self._cpu.measuring():
             return self._run()
-        finally:
-            self._cpu.end()
 
     def _run(self) -> Outcome:
         self._timeline.restart()

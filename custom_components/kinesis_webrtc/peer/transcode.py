@@ -28,6 +28,8 @@ _NICENESS: Final = 10
 _TOO_LATE, _IN_TIME = 0.5, 0.1
 # In 1/90000 s: how far the times of pictures that come together are drawn apart.
 _DRAWN_APART: Final = CLOCK_RATE // 4
+# The most pictures that decoders hold back to put them in order (ITU-T H.264 A.3.1).
+_MAX_HELD: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +149,17 @@ class Transcoder:
     def __init__(
         self,
         stream: VideoStream,
+        *,
+        timeout: float,
         orientation: Orientation = Orientation.NONE,
         clock: ArrivalClock | None = None,
     ) -> None:
-        """Prepare for a stream that was opened; a `clock` is for one without times."""
+        """Prepare for a stream that was opened; a `clock` is for one without times.
+
+        `timeout` (in s) is how long a stream may give nothing that can be decoded.
+        """
         self._stream = stream
+        self._timeout = timeout
         self._clock = clock
         self._decoder = stream.codec_context
         # One picture per thread would be as many pictures late.
@@ -160,6 +168,8 @@ class Transcoder:
         rate = float(stream.average_rate or stream.guessed_rate or _MAX_RATE)
         self._encoder = Encoder(rate=min(rate, _MAX_RATE), orientation=orientation)
         self._selection = Selection()
+        self._decoded_at = time.monotonic()
+        self._undecoded = 0
 
     @property
     def size(self) -> tuple[int, int]:
@@ -170,13 +180,18 @@ class Transcoder:
         """Take a packet of the stream, yield the pictures that it completes.
 
         What cannot be decoded is left out, as are pictures for which the machine is
-        too slow.
+        too slow. Raises TimeoutError where nothing else has come for the time-out.
         """
+        self._undecoded += 1
+        is_long = time.monotonic() - self._decoded_at > self._timeout
+        if is_long and self._undecoded > _MAX_HELD:
+            raise TimeoutError
         try:
             frames = self._decoder.decode(packet)
         except av.error.InvalidDataError:
             return
         for frame in frames:
+            self._decoded_at, self._undecoded = time.monotonic(), 0
             timestamp = self._timestamp(frame)
             if self._selection.takes(timestamp):
                 yield from self._encoder.encode(frame, timestamp)
