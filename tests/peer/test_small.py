@@ -363,3 +363,24 @@ async def test_a_viewer_that_cannot_show_the_cameras_own_costs_an_echo_nothing(
     assert small.shrunk_from is None
     small.remove(unable)
     await until_idle()
+
+
+async def test_thread_that_cannot_begin_is_begun_for_the_next_viewer(
+    small: SmallPictures,
+    ring: Ring,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    first, second = Stream(), Stream()
+    small.learn(form(*LARGE))
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        small.add(first)
+    # The camera's own pictures are better than none.
+    assert first.ring is ring
+    assert "Pictures are not made smaller: can't start new thread" in caplog.text
+    small.add(second)
+    assert second.ring is not ring

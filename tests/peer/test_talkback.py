@@ -314,3 +314,23 @@ async def test_memory_is_bounded_while_the_thread_is_held_up(sink: Sink) -> None
     assert not sink.is_open
     talk_back.take("one", sound(1, 0)[0])
     assert not talk_back._waiting
+
+
+async def test_thread_that_cannot_begin_is_begun_for_the_next_frame(
+    sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    talk_back = TalkBack(sink)
+    first, *others = sound(10, 0)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            talk_back.take("one", first)
+    talk_back.join()
+    for frame in others:
+        talk_back.take("one", frame)
+    await sink.wait(lambda: sink.is_open)
+    talk_back.close()
+    await asyncio.to_thread(talk_back.join)

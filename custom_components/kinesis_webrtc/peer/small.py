@@ -1,6 +1,7 @@
 """Which pictures those viewers get that cannot show every size."""
 
 from collections.abc import Callable
+import logging
 import threading
 from typing import Protocol
 
@@ -10,6 +11,8 @@ from .reader import StreamFormat
 from .ring import Ring
 from .shrink import Shrinker
 from .transcode import fits
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class PictureStream(Protocol):
@@ -131,7 +134,7 @@ class SmallPictures:
             any(self._streams.values()) or (self.is_large and bool(self._streams))
         )
         if is_needed and self._shrinker is None:
-            self._shrinker = Shrinker(
+            shrinker = Shrinker(
                 self._source,
                 not_before=self._from,
                 max_bytes=self._limits.cached_bytes,
@@ -139,7 +142,13 @@ class SmallPictures:
                 on_picture=self._on_picture,
                 on_failure=self._failed,
             )
-            self._shrinker.start()
+            try:
+                shrinker.start()
+            except RuntimeError as err:
+                # A machine with too many threads may have fewer at the next viewer.
+                _LOGGER.error("Pictures are not made smaller: %s", err)
+                return
+            self._shrinker = shrinker
         elif not is_needed and self._shrinker is not None:
             self._shrinker.stop()
             self._ending = [each for each in self._ending if each.is_alive()]

@@ -78,10 +78,12 @@ class TalkBack:
             self._viewers.add(viewer_id)
             self._waiting.append((viewer_id, frame))
             if self._thread is None:
-                self._thread = threading.Thread(
+                thread = threading.Thread(
                     target=self._work, name="kinesis_webrtc talk-back", daemon=True
                 )
-                self._thread.start()
+                # It may fail, on a machine that has too many of them.
+                thread.start()
+                self._thread = thread
             self._changed.notify()
 
     def leave(self, viewer_id: str) -> None:
