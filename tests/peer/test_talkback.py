@@ -115,25 +115,30 @@ async def test_what_a_viewer_says_comes_out_at_its_pitch(
     assert sink.threads == {"kinesis_webrtc talk-back"}
 
 
-async def test_packet_with_nothing_in_it_does_not_end_what_is_said(
-    make_master: Callable[..., MasterPeer], sink: Sink
+@pytest.mark.parametrize("payload", [b"", b"\x03", b"\x01 no sound"])
+async def test_packet_without_sound_does_not_end_what_is_said(
+    make_master: Callable[..., MasterPeer],
+    sink: Sink,
+    caplog: pytest.LogCaptureFixture,
+    payload: bytes,
 ) -> None:
     async with EchoPeer() as viewer:
         sender = viewer.pc.getTransceivers()[0].sender
         await talk(make_master(talk_sink=sink), viewer, Microphone(440))
         await sink.wait(lambda: sink.seconds > 0.5)
         encoder = vars(sender)["_RTCRtpSender__encoder"]
-        stock, empty = encoder.encode, [0]
+        stock, packets = encoder.encode, [0]
 
         def encode(*arguments: object) -> tuple[list[bytes], int]:
             payloads, timestamp = stock(*arguments)
-            empty[0] += 1
-            return (payloads if empty[0] > 3 else [b""], timestamp)
+            packets[0] += 1
+            return (payloads if packets[0] > 3 else [payload], timestamp)
 
         encoder.encode = encode
-        await sink.wait(lambda: empty[0] > 150)
+        await sink.wait(lambda: packets[0] > 150)
     await sink.wait(lambda: not sink.is_open)
     assert pitch(sink.said[0], 1.0) == pytest.approx(440, abs=5)
+    assert "failed to decode" not in caplog.text
 
 
 async def test_nothing_is_taken_where_nobody_wants_it(

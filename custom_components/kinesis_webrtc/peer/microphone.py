@@ -6,7 +6,8 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 import av
 
-from . import internals
+from . import internals, opus
+from .media import Media
 from .talkback import TalkBack
 
 
@@ -14,10 +15,16 @@ class Microphone:
     """Hands what a viewer says to a talk-back; aiortc decodes it in a thread."""
 
     def __init__(
-        self, *, viewer_id: str, receiver: RTCRtpReceiver, talk_back: TalkBack
+        self,
+        *,
+        viewer_id: str,
+        media: Media,
+        receiver: RTCRtpReceiver,
+        talk_back: TalkBack,
     ) -> None:
         """Bind a receiver, which may begin at any time."""
         self._viewer_id = viewer_id
+        self._is_opus = media.codec.name == "opus"
         self._receiver = receiver
         self._talk_back = talk_back
         self._is_open = True
@@ -34,9 +41,13 @@ class Microphone:
                     self._talk_back.take(self._viewer_id, frame)
 
     def _check(self, _: int, payload: bytes) -> None:
-        """Have a packet passed over that has no sound: to a decoder it is the end."""
-        if not payload:
-            raise ValueError("There is nothing in it")
+        """Have a packet passed over that has no sound.
+
+        One with nothing in it is the end to a decoder, and aiortc warns of each that a
+        decoder refuses, which may be fifty a second.
+        """
+        if not payload or (self._is_opus and not opus.is_packet(payload)):
+            raise ValueError("There is no sound in it")
 
     def stop(self) -> None:
         """Take no more; what comes is not decoded any more."""

@@ -142,11 +142,10 @@ class PeerSession:
             self._sound.stop()
         if self.microphone is not None:
             self.microphone.stop()
-        was_answered = self._answered_ms is not None
         if self._answering is not None and not self._answering.done():
             self._answering.cancel()
         self._equipment.on_end(self)
-        if was_answered:
+        if self._answered_ms is not None:
             self._emit(
                 Ended(
                     viewer_id=self.viewer_id,
@@ -227,12 +226,13 @@ class PeerSession:
             if real in media.codec.payload_types:
                 internals.set_payload_type(transceiver, renamed, real)
         transceiver.direction = "sendonly"
-        if media.is_heard and self._equipment.talk_back is not None:
+        if media.is_heard and (talk_back := self._equipment.talk_back) is not None:
             transceiver.direction = media.answer_direction
             self.microphone = Microphone(
                 viewer_id=self.viewer_id,
+                media=media,
                 receiver=transceiver.receiver,
-                talk_back=self._equipment.talk_back,
+                talk_back=talk_back,
             )
             self._start(self.microphone.run())
         if self._equipment.is_direct:
