@@ -235,6 +235,21 @@ def only_subentry(entry: MockConfigEntry) -> ConfigSubentry:
     return subentry
 
 
+class Clock:
+    """A clock in seconds that stands still unless the test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
 @pytest.fixture(autouse=True)
 def _integration_is_found(enable_custom_integrations: None) -> None:
     """Let Home Assistant load the integration."""

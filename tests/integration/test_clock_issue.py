@@ -59,8 +59,9 @@ async def test_the_complaint_goes_with_the_account(
     assert issue_registry.async_get_issue(DOMAIN, "clock_skew") is None
 
 
-async def async_notice_twice(
-    hass: HomeAssistant, mock_client: AsyncMock
+@pytest.fixture
+async def tellers(
+    hass: HomeAssistant, mock_client: AsyncMock, entry: MockConfigEntry
 ) -> list[Callable[[timedelta], None]]:
     """Have a second account notice a wrong clock too; return what tells them."""
     other = make_entry()
@@ -74,12 +75,10 @@ async def async_notice_twice(
 
 async def test_the_complaint_of_another_account_stays(
     hass: HomeAssistant,
-    mock_client: AsyncMock,
     entry: MockConfigEntry,
+    tellers: list[Callable[[timedelta], None]],
     issue_registry: ir.IssueRegistry,
 ) -> None:
-    tellers = await async_notice_twice(hass, mock_client)
-
     await hass.config_entries.async_unload(entry.entry_id)
     assert issue_registry.async_get_issue(DOMAIN, "clock_skew")
 
@@ -88,13 +87,8 @@ async def test_the_complaint_of_another_account_stays(
 
 
 async def test_one_account_that_finds_the_clock_right_is_enough(
-    hass: HomeAssistant,
-    mock_client: AsyncMock,
-    entry: MockConfigEntry,
-    issue_registry: ir.IssueRegistry,
+    tellers: list[Callable[[timedelta], None]], issue_registry: ir.IssueRegistry
 ) -> None:
-    tellers = await async_notice_twice(hass, mock_client)
-
     tellers[0](timedelta())
 
     assert issue_registry.async_get_issue(DOMAIN, "clock_skew") is None

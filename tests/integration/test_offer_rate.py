@@ -1,23 +1,8 @@
 """A sender's offers pass as often as a viewer has reason to make them."""
 
-import pytest
-
 from custom_components.kinesis_webrtc.offer_rate import OFFERS, PERIOD, OfferRate
 
-
-class Clock:
-    """A clock that stands still unless the test moves it."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from .conftest import Clock
 
 
 def test_those_that_are_too_many_are_counted(clock: Clock) -> None:

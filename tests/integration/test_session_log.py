@@ -20,21 +20,9 @@ from custom_components.kinesis_webrtc.session_log import (
     SessionLog,
 )
 
+from .conftest import Clock
+
 TIMINGS = Timings(answered_ms=120.0, connected_ms=300.0, key_frame_ms=350.0)
-
-
-class Clock:
-    """A clock that nobody sets: it is moved by hand."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

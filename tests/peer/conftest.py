@@ -1,7 +1,8 @@
 """What tests of the peer share: a loopback network, clips, a master, no leaks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 import gc
 from pathlib import Path
 import threading
@@ -114,6 +115,24 @@ async def _no_leaks(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
     assert not set(_threads()) - threads
     assert _sockets() <= sockets
     assert not complaints
+
+
+@pytest.fixture
+def without_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[], AbstractContextManager[None]]:
+    """Give what has no thread start meanwhile, as on a machine with too many."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    @contextmanager
+    def refusing() -> Iterator[None]:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            yield
+
+    return refusing
 
 
 def _threads() -> list[threading.Thread]:

@@ -1,6 +1,7 @@
 """One thread sends to all; it comes with the first viewer and goes with the last."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 import threading
 import time
 
@@ -75,16 +76,11 @@ def test_thread_comes_and_goes_with_the_viewers(fanout: Fanout) -> None:
 
 
 def test_thread_that_could_not_begin_is_begun_for_the_next_viewer(
-    fanout: Fanout, monkeypatch: pytest.MonkeyPatch
+    fanout: Fanout, without_threads: Callable[[], AbstractContextManager[None]]
 ) -> None:
-    def refuse(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
     first, second = Stream(), Stream()
-    with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", refuse)
-        with pytest.raises(RuntimeError):
-            fanout.add(first)
+    with without_threads(), pytest.raises(RuntimeError):
+        fanout.add(first)
     fanout.remove(first)
     fanout.add(second)
     assert second.stepped.acquire(timeout=5)

@@ -481,20 +481,28 @@ def test_resolution_may_change_within_what_is_transcoded(
     assert seen == [size for size in sizes for _ in range(25)]
 
 
+@contextlib.contextmanager
+def serving(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        # Closing waits for those that still send, then.
+        server.daemon_threads = False
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 @pytest.fixture
 def serve(clips: Path) -> Iterator[str]:
     class Handler(SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(
-        ("127.0.0.1", 0), partial(Handler, directory=clips)
-    ) as server:
-        serving = threading.Thread(target=server.serve_forever, args=(0.05,))
-        serving.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        serving.join()
+    with serving(partial(Handler, directory=clips)) as address:
+        yield address
 
 
 @pytest.mark.parametrize("suffix", ["ts", "flv", "mp4", "mkv", "h264"])
@@ -549,33 +557,19 @@ class BrokenCamera(SlowCamera):
     pictures = SlowCamera.pictures[:3] + (b"\xff\xd8 no picture \xff\xd9",) * 60
 
 
-@contextlib.contextmanager
-def serving(camera: type[SlowCamera]) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), camera) as server:
-        # Closing waits for those that still send, then.
-        server.daemon_threads = False
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/stream.mjpg"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def test_camera_whose_pictures_cannot_be_decoded_is_given_up(
     sink: Sink, read: Callable[..., Outcome]
 ) -> None:
-    with serving(BrokenCamera) as url:
-        assert read(url, read_timeout=1).detail == "TimeoutError"
+    with serving(BrokenCamera) as address:
+        assert read(f"{address}/stream.mjpg", read_timeout=1).detail == "TimeoutError"
     assert len(sink.units) == 3
 
 
 def test_stream_without_times_is_as_fast_as_it_comes(
     sink: Sink, read: Callable[..., Outcome]
 ) -> None:
-    with serving(SlowCamera) as url:
-        read(url)
+    with serving(SlowCamera) as address:
+        read(f"{address}/stream.mjpg")
     assert len(sink.units) >= 35
     assert sum(sink.steps[-10:]) / 10 == pytest.approx(90_000 / 12, rel=0.3)
 

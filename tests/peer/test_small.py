@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager
 import itertools
 from pathlib import Path
 import threading
@@ -368,16 +369,12 @@ async def test_a_viewer_that_cannot_show_the_cameras_own_costs_an_echo_nothing(
 async def test_thread_that_cannot_begin_is_begun_for_the_next_viewer(
     small: SmallPictures,
     ring: Ring,
-    monkeypatch: pytest.MonkeyPatch,
+    without_threads: Callable[[], AbstractContextManager[None]],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def refuse(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
     first, second = Stream(), Stream()
     small.learn(form(*LARGE))
-    with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", refuse)
+    with without_threads():
         small.add(first)
     # The camera's own pictures are better than none.
     assert first.ring is ring

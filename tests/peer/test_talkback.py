@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from itertools import pairwise
 import threading
 
@@ -322,17 +323,12 @@ async def test_memory_is_bounded_while_the_thread_is_held_up(sink: Sink) -> None
 
 
 async def test_thread_that_cannot_begin_is_begun_for_the_next_frame(
-    sink: Sink, monkeypatch: pytest.MonkeyPatch
+    sink: Sink, without_threads: Callable[[], AbstractContextManager[None]]
 ) -> None:
-    def refuse(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
     talk_back = TalkBack(sink)
     first, *others = sound(10, 0)
-    with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", refuse)
-        with pytest.raises(RuntimeError):
-            talk_back.take("one", first)
+    with without_threads(), pytest.raises(RuntimeError):
+        talk_back.take("one", first)
     talk_back.join()
     for frame in others:
         talk_back.take("one", frame)
